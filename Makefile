@@ -1,0 +1,67 @@
+# A short front to CMake; `make help` lists what it does.
+BUILD ?= build
+PREFIX ?= /usr/local
+DESTDIR ?=
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+SECONDS ?= 60
+CMAKE_FLAGS ?=
+CTEST = ctest --output-on-failure --no-tests=error -j2
+
+.PHONY: all setup-build setup-test test check-fast demo fuzz install clean help
+
+all: setup-build
+	@cmake -S . -B $(BUILD) $(CMAKE_FLAGS) >$(BUILD)/configure.log || { cat $(BUILD)/configure.log; exit 1; }
+	@cmake --build $(BUILD) -j$(JOBS)
+
+setup-build:
+	@scripts/setup.sh build
+	@mkdir -p $(BUILD)
+
+setup-test:
+	@scripts/setup.sh test
+
+# The whole suite, then unit, fuzz and command line once more under the sanitizers. Both always
+# run; the summary decides.
+test: setup-test all
+	@cmake --build $(BUILD) -j$(JOBS) --target tests
+	@cmake -S . -B $(BUILD)/asan -DRK_SANITIZE=ON $(CMAKE_FLAGS) >$(BUILD)/configure.log || { cat $(BUILD)/configure.log; exit 1; }
+	@cmake --build $(BUILD)/asan -j$(JOBS) --target tests
+	@rm -f $(BUILD)/junit.xml $(BUILD)/asan/junit.xml
+	-@$(CTEST) --test-dir $(BUILD) --output-junit junit.xml
+	-@$(CTEST) --test-dir $(BUILD)/asan -R '^(unit|fuzz|cli)\.' --output-junit junit.xml
+	@python3 tests/summary.py $(BUILD)/junit.xml sanitizers=$(BUILD)/asan/junit.xml
+
+check-fast: setup-test all
+	@cmake --build $(BUILD) -j$(JOBS) --target checks-fast
+	@$(CTEST) --test-dir $(BUILD) -R '^(rules|unit)\.'
+
+demo: all
+	@scripts/demo.sh
+
+# make fuzz TARGET=safetensors SECONDS=60: under libFuzzer, which needs clang. New inputs go to
+# build/fuzz/corpus/, the crashes beside them; the corpus of the suite is only read.
+fuzz: setup-build
+	@test -n "$(TARGET)" || { echo "make fuzz: say which: TARGET=NAME, of tests/fuzz/fuzz_NAME.c"; exit 2; }
+	@command -v clang >/dev/null || { echo "make fuzz: lacking clang"; exit 1; }
+	@cmake -S . -B $(BUILD)/fuzz -DCMAKE_C_COMPILER=clang -DRK_SANITIZE=ON -DRK_FUZZER=ON $(CMAKE_FLAGS)
+	@cmake --build $(BUILD)/fuzz -j$(JOBS) --target fuzz_$(TARGET)
+	@mkdir -p $(BUILD)/fuzz/corpus/$(TARGET)
+	$(BUILD)/fuzz/fuzz/fuzz_$(TARGET) -max_total_time=$(SECONDS) -artifact_prefix=$(BUILD)/fuzz/ \
+		$(BUILD)/fuzz/corpus/$(TARGET) $(wildcard tests/fuzz/corpus/$(TARGET)) $(wildcard tests/data)
+
+install: all
+	@DESTDIR=$(DESTDIR) cmake --install $(BUILD) --prefix $(PREFIX)
+
+# Keeps what set-up fetched: build/deps and build/venv.
+clean:
+	@find $(BUILD) -mindepth 1 -maxdepth 1 ! -name deps ! -name venv ! -name '.setup*' \
+		-exec rm -rf {} + 2>/dev/null || true
+
+help:
+	@echo "make            set up, build build/ringkas and the libraries"
+	@echo "make demo       train, export, convert, measure; writes build/demo/"
+	@echo "make test       the whole suite, also under the sanitizers"
+	@echo "make check-fast house rules and unit tests"
+	@echo "make fuzz TARGET=NAME SECONDS=60"
+	@echo "make install    PREFIX=$(PREFIX) DESTDIR="
+	@echo "make clean      keeps build/deps and build/venv"
