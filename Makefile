@@ -1,4 +1,5 @@
 # A short front to CMake; `make help` lists what it does.
+MAKEFLAGS += --no-print-directory
 BUILD ?= build
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -27,8 +28,8 @@ test: setup-test all
 	@cmake -S . -B $(BUILD)/asan -DRK_SANITIZE=ON $(CMAKE_FLAGS) >$(BUILD)/configure.log || { cat $(BUILD)/configure.log; exit 1; }
 	@cmake --build $(BUILD)/asan -j$(JOBS) --target tests
 	@rm -f $(BUILD)/junit.xml $(BUILD)/asan/junit.xml
-	-@$(CTEST) --test-dir $(BUILD) --output-junit junit.xml
-	-@$(CTEST) --test-dir $(BUILD)/asan -R '^(unit|fuzz|cli)\.' --output-junit junit.xml
+	@$(CTEST) --test-dir $(BUILD) --output-junit junit.xml || true
+	@$(CTEST) --test-dir $(BUILD)/asan -R '^(unit|fuzz|cli)\.' --output-junit junit.xml || true
 	@python3 tests/summary.py $(BUILD)/junit.xml sanitizers=$(BUILD)/asan/junit.xml
 
 check-fast: setup-test all

@@ -132,7 +132,8 @@ static void run_changes(uint8_t *data, size_t size, const char *path)
         const size_t at = i < FLIPS / 2 ? i % range : (size_t)(next_random(&state) % range);
         const uint8_t old = data[at];
         const uint64_t random = next_random(&state);
-        data[at] = random & 1 ? (uint8_t)(old ^ (1u << ((random >> 1) & 7))) : nasty(random);
+        data[at] = nasty(random);
+        if (random & 1) data[at] = (uint8_t)(old ^ (1u << ((random >> 1) & 7)));
         run_once(data, size, path, "byte changed", at);
         data[at] = old;
     }
@@ -184,7 +185,8 @@ static bool run_folder(const char *path, int depth)
         char inner[4096];
         const char *name = names[i]->d_name;
         const int n = snprintf(inner, sizeof inner, "%s/%s", path, name);
-        if (name[0] != '.' && n > 0 && (size_t)n < sizeof inner) ok = run_path(inner, depth + 1) && ok;
+        const bool fits = n > 0 && (size_t)n < sizeof inner;
+        if (name[0] != '.') ok = fits && run_path(inner, depth + 1) && ok;
         free(names[i]);
     }
     free(names);
