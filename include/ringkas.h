@@ -1,0 +1,224 @@
+/* Ringkas: small, fast, valid text classifiers from a pretrained BERT encoder.
+ *
+ * The whole public interface, in order of need: status, model (open, classify, close), text,
+ * training, export and conversion, evaluation. Licence: Apache-2.0.
+ *
+ * Conventions
+ *   - Every call that can fail returns an rk_status and, where err is not NULL, fills *err with one
+ *     line that names the place. On failure outputs are untouched or NULL and nothing is written
+ *     to disk: files are written beside their place, synced, and renamed.
+ *   - Text is UTF-8, terminated by NUL unless a length is given.
+ *   - Results with many fields are returned as JSON text; the fields are listed in doc/FORMATS.md.
+ *     Free it with rk_string_free.
+ *   - Pointers in option structs are borrowed for the call. Zero every struct, or start from its
+ *     _defaults function; a zero or NULL field then means "the default".
+ *   - No call prints, exits or installs a signal handler. */
+#ifndef RINGKAS_H
+#define RINGKAS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define RK_API __attribute__((visibility("default")))
+#else
+#define RK_API
+#endif
+
+#define RK_VERSION "0.1.0"
+
+/* ---- status ------------------------------------------------------------------------------- */
+
+typedef enum rk_status {
+    RK_OK = 0,
+    RK_E_ARG,       /* a wrong argument or option: the caller's mistake */
+    RK_E_OPEN,      /* an input cannot be opened or is not a regular file */
+    RK_E_FORMAT,    /* an input's content is refused */
+    RK_E_MEMORY,    /* out of memory */
+    RK_E_OUTPUT,    /* an output cannot be created */
+    RK_E_IO,        /* reading or writing failed on the way */
+    RK_E_STOPPED,   /* stopped on request; what was saved can be resumed */
+    RK_E_NUMERIC,   /* the numbers went wrong: a loss that is not finite, say */
+    RK_E_UNSUPPORTED/* understood but not available: an operator, a precision on this CPU */
+} rk_status;
+
+typedef struct rk_error {
+    rk_status code;
+    char message[1024];   /* one line, no newline at the end */
+} rk_error;
+
+/* The name of a status ("RK_E_FORMAT"); never NULL. */
+RK_API const char *rk_status_name(rk_status status);
+
+RK_API const char *rk_version(void);
+
+/* Frees text returned by this library; NULL is fine. */
+RK_API void rk_string_free(char *text);
+
+/* Threads used by all calls, 0 for all cores. Returns the number in force. */
+RK_API size_t rk_set_threads(size_t threads);
+
+/* Limits the instruction levels used ("ref", "avx2", "avx512", "vnni", "amx"; NULL for all this
+ * CPU has). RK_E_UNSUPPORTED when the CPU lacks the level, RK_E_ARG for an unknown name. Call it
+ * before anything else: packed weights keep the level they were made for. */
+RK_API rk_status rk_set_isa(const char *level, rk_error *err);
+
+/* The level in force, as a constant string. */
+RK_API const char *rk_isa(void);
+
+/* Called by long work. kind says what the numbers mean ("tokenize", "train", "eval", "convert",
+ * "log" for a line of text in `line` that a person should see). Return false to stop: the call
+ * then saves what it can and returns RK_E_STOPPED. May be called from the calling thread only. */
+typedef struct rk_progress {
+    const char *kind;
+    size_t done, total;       /* units of work: steps for training, rows for evaluation */
+    double rows_per_s;
+    double seconds_left;      /* estimate; negative when unknown */
+    double loss;              /* training: mean of the recent steps; else 0 */
+    size_t epoch, epochs;
+    const char *line;         /* kind "log": one line without newline; else NULL */
+} rk_progress;
+
+typedef bool (*rk_progress_fn)(const rk_progress *progress, void *user);
+
+/* ---- model: open, classify, close ---------------------------------------------------------- */
+
+typedef struct rk_model rk_model;
+
+typedef enum rk_compute { RK_COMPUTE_AUTO = 0, RK_COMPUTE_F32, RK_COMPUTE_BF16 } rk_compute;
+
+/* Opens a model folder (Hugging Face layout) or an .onnx file for inference, with its tokenizer,
+ * labels and cleaning (from the file's metadata, else from the files beside it).
+ * On success the caller owns *out and closes it with rk_model_close. A model serves one thread at a
+ * time. */
+RK_API rk_status rk_model_open(rk_model **out, const char *path, rk_compute compute, rk_error *err);
+RK_API void rk_model_close(rk_model *model);   /* takes NULL */
+
+RK_API size_t rk_model_labels(const rk_model *model);
+RK_API const char *rk_model_label(const rk_model *model, size_t label);   /* owned by the model */
+RK_API size_t rk_model_max_length(const rk_model *model);                 /* tokens */
+
+/* What executes: "fp32", "fp16", "bf16" or "int8". */
+RK_API const char *rk_model_precision(const rk_model *model);
+
+/* Classifies texts: cleaned, tokenised and truncated as the model was trained.
+ *   texts    [n]           in   UTF-8, lengths[i] bytes each; lengths NULL means NUL-terminated
+ *   logits   [n, labels]   out  raw scores, row-major; the caller's memory; may be NULL
+ *   probs    [n, labels]   out  softmax of the logits; may be NULL
+ * An empty text is a valid text ([CLS][SEP]). Invalid UTF-8 is RK_E_FORMAT and names the row. */
+RK_API rk_status rk_model_classify(rk_model *model, const char *const *texts, const size_t *lengths,
+                                   size_t n, float *logits, float *probs, rk_error *err);
+
+/* Classifies token ids, rows end to end (no padding):
+ *   ids      [starts[n]]   in   token ids, special tokens included
+ *   starts   [n + 1]       in   row r is ids[starts[r]] .. ids[starts[r + 1] - 1], at least one id
+ *   logits   [n, labels]   out */
+RK_API rk_status rk_model_classify_ids(rk_model *model, const int32_t *ids, const size_t *starts,
+                                       size_t n, float *logits, rk_error *err);
+
+/* Token ids of one text, special tokens included, truncated to the model's length. The caller frees
+ * *ids with rk_ids_free. */
+RK_API rk_status rk_model_tokenize(const rk_model *model, const char *text, size_t length,
+                                   int32_t **ids, size_t *count, rk_error *err);
+RK_API void rk_ids_free(int32_t *ids);
+
+/* Opens only the tokenizer side of MODEL (no weights are read): for rk_model_tokenize. */
+RK_API rk_status rk_model_open_tokenizer(rk_model **out, const char *path, rk_error *err);
+
+/* ---- training ------------------------------------------------------------------------------ */
+
+typedef enum rk_qat { RK_QAT_NONE = 0, RK_QAT_FP16, RK_QAT_INT8 } rk_qat;
+
+typedef struct rk_train_options {
+    const char *model;        /* folder to start from */
+    const char *train;        /* data files; TSV, or CSV by its ending */
+    const char *valid;
+    const char *test;         /* NULL: none */
+    const char *out;          /* folder to make */
+    rk_qat qat;
+    size_t epochs;
+    size_t batch;             /* rows */
+    double lr, weight_decay;
+    double warmup;            /* below 1 a share of all steps, else a number of steps */
+    double dropout;           /* negative: as config.json says */
+    double clip;              /* largest gradient norm; 0: no clipping */
+    size_t max_length;        /* tokens, special tokens included */
+    const char *clean;        /* "none", "seed", steps by comma; NULL: as the model folder says */
+    rk_compute compute;
+    uint64_t seed;
+    bool resume;
+    size_t max_steps;         /* 0: no limit */
+    size_t max_train_rows;    /* 0: all; the first N rows (for trials) */
+} rk_train_options;
+
+RK_API void rk_train_defaults(rk_train_options *options);
+
+/* Fine-tunes, keeps the epoch of best weighted F1 on the validation rows, and writes the model
+ * folder. *json: see doc/FORMATS.md "train". */
+RK_API rk_status rk_train(char **json, const rk_train_options *options, rk_progress_fn progress,
+                          void *user, rk_error *err);
+
+typedef struct rk_init_options {
+    const char *train;        /* rows to learn the vocabulary and the labels from */
+    const char *out;
+    const char *clean;
+    size_t layers, hidden, heads, vocab_size, max_length;
+    uint64_t seed;
+} rk_init_options;
+
+RK_API void rk_init_defaults(rk_init_options *options);
+
+/* Makes a model folder with random weights and a vocabulary learned from the rows. */
+RK_API rk_status rk_init(char **json, const rk_init_options *options, rk_error *err);
+
+/* ---- export and conversion ----------------------------------------------------------------- */
+
+/* Writes the folder's model as one ONNX file: float, or with QuantizeLinear/DequantizeLinear where
+ * the folder carries learned ranges. opset 0: 17. */
+RK_API rk_status rk_export(const char *folder, const char *onnx_path, int opset, rk_error *err);
+
+typedef enum rk_precision { RK_FP16 = 1, RK_BF16, RK_INT8 } rk_precision;
+
+typedef struct rk_convert_options {
+    const char *in, *out;
+    rk_precision to;
+    bool convert_io;              /* graph inputs and outputs change type too */
+    const char *keep_ops;         /* operator types kept float, by comma; NULL: none */
+    const char *keep_nodes;       /* node names kept float, by comma */
+    const char *check;            /* data file: the result must give the same labels; NULL: none */
+} rk_convert_options;
+
+RK_API rk_status rk_convert(char **json, const rk_convert_options *options, rk_error *err);
+
+/* What a file or folder is: sizes, types, labels, ranges, metadata. */
+RK_API rk_status rk_inspect(char **json, const char *path, rk_error *err);
+
+/* ---- evaluation ---------------------------------------------------------------------------- */
+
+/* Scores MODEL on labelled rows. batch: rows per call, 0 for the default. See doc/FORMATS.md
+ * "eval". */
+RK_API rk_status rk_eval(char **json, const char *model, const char *data, size_t batch,
+                         rk_compute compute, rk_progress_fn progress, void *user, rk_error *err);
+
+/* Scores two models on the same rows and compares them row by row; "gate" in the result is "pass",
+ * "fail" or "none" (max_drop negative: no gate). */
+RK_API rk_status rk_compare(char **json, const char *base, const char *candidate, const char *data,
+                            double max_drop_points, rk_progress_fn progress, void *user,
+                            rk_error *err);
+
+/* Times MODEL on the rows of a data file (labels are not needed). */
+RK_API rk_status rk_bench(char **json, const char *model, const char *data, size_t batch,
+                          size_t repeat, rk_compute compute, rk_error *err);
+
+/* Writes the report page from the report's JSON (what `ringkas pipeline` collects). */
+RK_API rk_status rk_report_write(const char *html_path, const char *report_json, rk_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

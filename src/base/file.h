@@ -1,0 +1,65 @@
+/* Files: whole reads and maps of regular files only; writes beside the target, synced and renamed. */
+#ifndef RK_BASE_FILE_H
+#define RK_BASE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+/* A file mapped read-only. Opening is non-blocking and refuses all but regular files (RK_E_OPEN) and
+ * empty files (RK_E_FORMAT). */
+typedef struct rk_map {
+    const uint8_t *data;
+    size_t size;
+} rk_map;
+
+rk_status rk_map_open(rk_map *map, const char *path, rk_error *err);
+void rk_map_close(rk_map *map);    /* takes a zeroed map */
+
+/* Reads a whole regular file of at most `limit` bytes; *data is NUL-terminated past *size and the
+ * caller's (rk_free). An empty file is RK_E_FORMAT. */
+rk_status rk_file_read(char **data, size_t *size, const char *path, size_t limit, rk_error *err);
+
+/* Streams a regular file (rows of a data file). read returns the bytes got, 0 at the end. */
+typedef struct rk_reader rk_reader;
+rk_status rk_reader_open(rk_reader **out, const char *path, rk_error *err);
+rk_status rk_reader_read(rk_reader *r, void *bytes, size_t capacity, size_t *got, rk_error *err);
+void rk_reader_close(rk_reader *r);
+
+bool rk_path_exists(const char *path);
+bool rk_path_is_dir(const char *path);
+/* Bytes of a regular file, 0 when there is none. */
+uint64_t rk_file_size(const char *path);
+/* dir + "/" + name in new memory (rk_free), NULL when out of memory. */
+char *rk_path_join(const char *dir, const char *name);
+/* The folder that holds path ("." when it names none), new memory. */
+char *rk_path_dir(const char *path);
+/* True when both name the same existing file. */
+bool rk_path_same(const char *a, const char *b);
+
+/* Writing: bytes go to an unpredictable name beside `path`; commit syncs the file, renames it over
+ * path, and syncs the folder. abort (or close without commit) leaves no trace. path "-" is standard
+ * output. A path that is a folder, a FIFO or a device is RK_E_OUTPUT. */
+typedef struct rk_writer rk_writer;
+rk_status rk_writer_open(rk_writer **out, const char *path, rk_error *err);
+rk_status rk_writer_put(rk_writer *w, const void *bytes, size_t length, rk_error *err);
+/* Closes and frees w whether it succeeds or not. */
+rk_status rk_writer_commit(rk_writer *w, rk_error *err);
+void rk_writer_abort(rk_writer *w);   /* takes NULL */
+
+rk_status rk_file_write(const char *path, const void *bytes, size_t length, rk_error *err);
+
+/* Makes the folder and its missing parents; RK_E_OUTPUT when it cannot, or cannot be written in. */
+rk_status rk_dir_make(const char *path, rk_error *err);
+
+/* A new folder with an unpredictable name beside `path` (its parent must exist). Fill it, then commit
+ * syncs it and renames it to path; an existing folder of that name is moved away first and removed
+ * after. Names: new memory (rk_free). */
+rk_status rk_dir_temp(char **temp, const char *path, rk_error *err);
+rk_status rk_dir_commit(const char *temp, const char *path, rk_error *err);
+/* Removes a folder with all in it; no links are followed; errors are ignored. */
+void rk_dir_remove(const char *path);
+
+#endif

@@ -1,0 +1,159 @@
+#include "base/json.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+
+enum { FILE_MAX = 256 << 20 };
+
+/* jansson's own limit is 2048, past what a small stack takes; this counts brackets outside strings
+ * before it sees the text. */
+static bool too_deep(const char *text, size_t length, size_t *at)
+{
+    size_t depth = 0;
+    bool quoted = false;
+    for (size_t i = 0; i < length; i++) {
+        const char c = text[i];
+        if (quoted) {
+            if (c == '\\') i++;
+            else if (c == '"') quoted = false;
+        } else if (c == '"') {
+            quoted = true;
+        } else if (c == '{' || c == '[') {
+            if (++depth > RK_JSON_DEPTH) {
+                *at = i;
+                return true;
+            }
+        } else if ((c == '}' || c == ']') && depth) {
+            depth--;
+        }
+    }
+    return false;
+}
+
+rk_status rk_json_parse(json_t **out, const char *text, size_t length, const char *path,
+                        rk_error *err)
+{
+    char name[RK_QUOTE_SIZE], what[RK_QUOTE_SIZE];
+    json_error_t e;
+    size_t at;
+
+    *out = NULL;
+    rk_quote(name, path, strlen(path));
+    if (length >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0))
+        return rk_fail(err, RK_E_FORMAT, "%s: this is UTF-16; JSON must be UTF-8", name);
+    if (too_deep(text, length, &at))
+        return rk_fail(err, RK_E_FORMAT, "%s: nested deeper than %d at byte %zu", name,
+                       RK_JSON_DEPTH, at);
+    *out = json_loadb(text, length, JSON_REJECT_DUPLICATES, &e);
+    if (!*out)
+        return rk_fail(err, RK_E_FORMAT, "%s:%d: not valid JSON at column %d: %s", name, e.line,
+                       e.column, rk_quote(what, e.text, strlen(e.text)));
+    return RK_OK;
+}
+
+rk_status rk_json_load(json_t **out, const char *path, rk_error *err)
+{
+    char *text;
+    size_t length;
+    rk_status st = rk_file_read(&text, &length, path, FILE_MAX, err);
+
+    *out = NULL;
+    if (st) return st;
+    st = rk_json_parse(out, text, length, path, err);
+    rk_free(text);
+    return st;
+}
+
+static rk_status wrong(rk_error *err, const char *path, const char *key, const char *wanted)
+{
+    char name[RK_QUOTE_SIZE];
+    return rk_fail(err, RK_E_FORMAT, "%s: \"%s\" must be %s", rk_quote(name, path, strlen(path)),
+                   key, wanted);
+}
+
+static const json_t *present(const json_t *object, const char *key)
+{
+    const json_t *v = json_object_get(object, key);
+    return v && !json_is_null(v) ? v : NULL;
+}
+
+rk_status rk_json_size(size_t *out, const json_t *object, const char *key, size_t min, size_t max,
+                       const char *path, rk_error *err)
+{
+    const json_t *v = present(object, key);
+    char name[RK_QUOTE_SIZE];
+    double x;
+
+    if (!v) return RK_OK;
+    if (!json_is_number(v)) return wrong(err, path, key, "a whole number");
+    x = json_number_value(v);
+    if (x != floor(x) || x < (double)min || x > (double)max)
+        return rk_fail(err, RK_E_FORMAT, "%s: \"%s\" is %.17g; a whole number from %zu to %zu is wanted",
+                       rk_quote(name, path, strlen(path)), key, x, min, max);
+    *out = json_is_integer(v) ? (size_t)json_integer_value(v) : (size_t)x;
+    return RK_OK;
+}
+
+rk_status rk_json_double(double *out, const json_t *object, const char *key, double min, double max,
+                         const char *path, rk_error *err)
+{
+    const json_t *v = present(object, key);
+    char name[RK_QUOTE_SIZE];
+    double x;
+
+    if (!v) return RK_OK;
+    if (!json_is_number(v)) return wrong(err, path, key, "a number");
+    x = json_number_value(v);
+    if (!(x >= min && x <= max))
+        return rk_fail(err, RK_E_FORMAT, "%s: \"%s\" is %.17g; it must be from %g to %g",
+                       rk_quote(name, path, strlen(path)), key, x, min, max);
+    *out = x;
+    return RK_OK;
+}
+
+rk_status rk_json_bool(bool *out, const json_t *object, const char *key, const char *path,
+                       rk_error *err)
+{
+    const json_t *v = present(object, key);
+    if (!v) return RK_OK;
+    if (!json_is_boolean(v)) return wrong(err, path, key, "true or false");
+    *out = json_is_true(v);
+    return RK_OK;
+}
+
+rk_status rk_json_string(const char **out, const json_t *object, const char *key, const char *path,
+                         rk_error *err)
+{
+    const json_t *v = present(object, key);
+    if (!v) return RK_OK;
+    if (!json_is_string(v)) return wrong(err, path, key, "a string");
+    *out = json_string_value(v);
+    return RK_OK;
+}
+
+char *rk_json_text(const json_t *value, size_t indent)
+{
+    return json_dumps(value, JSON_INDENT(indent) | JSON_REAL_PRECISION(17) |
+                                 JSON_ENCODE_ANY);
+}
+
+rk_status rk_json_save(const json_t *value, const char *path, rk_error *err)
+{
+    char *text = rk_json_text(value, 2);
+    rk_writer *w;
+    rk_status st;
+
+    if (!text) return rk_fail(err, RK_E_MEMORY, "out of memory");
+    st = rk_writer_open(&w, path, err);
+    if (!st) {
+        st = rk_writer_put(w, text, strlen(text), err);
+        if (!st) st = rk_writer_put(w, "\n", 1, err);
+        if (st) rk_writer_abort(w);
+        else st = rk_writer_commit(w, err);
+    }
+    rk_free(text);
+    return st;
+}

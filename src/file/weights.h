@@ -1,0 +1,32 @@
+/* Weights on disk, whatever the container: a list of named tensors. Bytes are hostile: see
+ * bad-inputs 2.4, 2.9, 2.10. */
+#ifndef RK_FILE_WEIGHTS_H
+#define RK_FILE_WEIGHTS_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+#include "base/status.h"
+#include "base/tensor.h"
+
+typedef struct rk_weights {
+    char *path;
+    size_t count;
+    rk_tensor *tensor;        /* data points into memory held by this struct */
+    json_t *metadata;         /* safetensors' __metadata__ (strings), or NULL */
+    void *memory;             /* private */
+} rk_weights;
+
+/* Decides by content: safetensors or a PyTorch zip; says what else it found (HTML, LFS pointer, ...). */
+rk_status rk_weights_open(rk_weights **out, const char *path, rk_error *err);
+rk_status rk_safetensors_open(rk_weights **out, const char *path, rk_error *err);
+/* The pickle is read by an allow-list of opcodes and names; nothing is ever executed. */
+rk_status rk_torch_zip_open(rk_weights **out, const char *path, rk_error *err);
+void rk_weights_close(rk_weights *w);
+const rk_tensor *rk_weights_find(const rk_weights *w, const char *name);   /* NULL when absent */
+
+/* Writes atomically. metadata: NULL or an object of strings. Tensors in the order given. */
+rk_status rk_safetensors_save(const char *path, const rk_tensor *tensors, size_t count,
+                              const json_t *metadata, rk_error *err);
+
+#endif

@@ -1,0 +1,49 @@
+/* Rows of a data file: text and label. TSV (raw, no quoting) or CSV (RFC 4180) by the file's ending;
+ * a header line `text<TAB>label` is recognised. DESIGN section 4, bad-inputs 2.13. */
+#ifndef RK_TEXT_ROWS_H
+#define RK_TEXT_ROWS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+typedef struct rk_row {
+    const char *text;       /* UTF-8, not NUL-terminated; the rows' memory */
+    size_t length;
+    const char *label;      /* NUL-terminated, NULL when the file has no label column */
+    size_t line;            /* first line of the row in the file, from 1 */
+    int32_t label_id;       /* set by rk_rows_bind; -1 before */
+} rk_row;
+
+typedef struct rk_rows {
+    char *path;
+    size_t count;
+    rk_row *row;
+    void *memory;           /* private */
+} rk_rows;
+
+/* Label names in id order. */
+typedef struct rk_labels {
+    size_t count;
+    char **name;
+} rk_labels;
+
+/* Loads every row. want_labels: a row without a label is RK_E_FORMAT with its line; otherwise one
+ * column is fine. max_rows 0: all. */
+rk_status rk_rows_load(rk_rows **out, const char *path, bool want_labels, size_t max_rows,
+                       rk_error *err);
+void rk_rows_free(rk_rows *rows);
+
+/* The labels of the rows: positive, neutral, negative in that order where those are all the names,
+ * else alphabetical (by bytes). One single label is RK_E_FORMAT. */
+rk_status rk_labels_from_rows(rk_labels *out, const rk_rows *rows, rk_error *err);
+rk_status rk_labels_copy(rk_labels *out, const char *const *names, size_t count, rk_error *err);
+void rk_labels_free(rk_labels *labels);    /* takes a zeroed struct */
+
+/* Sets label_id of every row; a label not in the list is RK_E_FORMAT: file, line, the known labels and
+ * the nearest one. */
+rk_status rk_rows_bind(rk_rows *rows, const rk_labels *labels, rk_error *err);
+
+#endif
