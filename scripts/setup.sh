@@ -73,7 +73,9 @@ missing_test() {
 have_lib() { have pkg-config && pkg-config --exists "$1" 2>/dev/null; }
 
 # install PACKAGE...: through apt-get, as root or by sudo; the list is fetched at most once.
+apt_patience="-o Acquire::Retries=3 -o DPkg::Lock::Timeout=300"
 listed=
+# shellcheck disable=SC2086
 install() {
     local sudo=
     [ $# -gt 0 ] || return 0
@@ -84,12 +86,12 @@ install() {
     fi
     if [ -z "$listed" ]; then
         say "fetching the package lists"
-        run "apt-get update" $sudo apt-get -q update
+        run "apt-get update" $sudo apt-get -q $apt_patience update
         listed=1
     fi
     say "installing $*"
     run "apt-get install $*" $sudo env DEBIAN_FRONTEND=noninteractive \
-        apt-get -q -y --no-install-recommends install "$@"
+        apt-get -q -y $apt_patience --no-install-recommends install "$@"
 }
 
 # The major version of the oneDNN whose headers lie under the folders given; empty: none.
@@ -170,7 +172,8 @@ esac
 
 # The stamp names this script's own bytes and whether the oracles were wanted.
 stamp=$build/.setup-$what
-key="$(cksum <"$0") ${RINGKAS_NO_VENV:+no venv}"
+key=$(cksum <"$0")
+[ "$what" = build ] || key="$key ${RINGKAS_NO_VENV:+no venv}"
 ready() {
     [ "$(cat "$stamp" 2>/dev/null)" = "$key" ] || return 1
     have cmake && have make && have protoc-c && have_onednn || return 1

@@ -28,6 +28,10 @@ script)
     ;;
 oracle)
     python=$RK_SOURCE/build/venv/bin/python
+    if [ -n "${RINGKAS_NO_VENV:-}" ]; then
+        echo "SKIP: RINGKAS_NO_VENV is set"
+        exit 77
+    fi
     if [ ! -x "$python" ]; then
         echo "SKIP: no Python oracles in build/venv (make test installs them)"
         exit 77
