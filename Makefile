@@ -6,7 +6,9 @@ DESTDIR ?=
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 SECONDS ?= 60
 CMAKE_FLAGS ?=
-CTEST = ctest --output-on-failure --no-tests=error -j2
+# CTest cuts long outputs, and with them the reasons of skipped parts.
+CTEST = ctest --output-on-failure --no-tests=error -j2 \
+	--test-output-size-passed 1000000 --test-output-size-failed 1000000
 
 .PHONY: all setup-build setup-test test check-fast demo fuzz install clean help
 
@@ -22,10 +24,10 @@ setup-test:
 	@scripts/setup.sh test
 
 # The whole suite, then unit, fuzz and command line once more under the sanitizers. Both always
-# run; the summary decides.
+# run; the summary decides. (Sanitizers make gcc warn of what is not there: no -Werror in theirs.)
 test: setup-test all
 	@cmake --build $(BUILD) -j$(JOBS) --target tests
-	@cmake -S . -B $(BUILD)/asan -DRK_SANITIZE=ON $(CMAKE_FLAGS) >$(BUILD)/configure.log || { cat $(BUILD)/configure.log; exit 1; }
+	@cmake -S . -B $(BUILD)/asan -DRK_SANITIZE=ON $(CMAKE_FLAGS) -DRK_WERROR=OFF >$(BUILD)/configure.log || { cat $(BUILD)/configure.log; exit 1; }
 	@cmake --build $(BUILD)/asan -j$(JOBS) --target tests
 	@rm -f $(BUILD)/junit.xml $(BUILD)/asan/junit.xml
 	@$(CTEST) --test-dir $(BUILD) --output-junit junit.xml || true

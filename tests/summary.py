@@ -52,7 +52,12 @@ def main(args):
     for arg in args:
         label, _, path = arg.rpartition("=")
         suffix = f" ({label})" if label else ""
-        for name, verdict, output in read(path):
+        try:
+            results = list(read(path))
+        except (OSError, ET.ParseError) as error:
+            failed.append(f"no results of CTest{suffix}: {error}")
+            continue
+        for name, verdict, output in results:
             if verdict == "failed":
                 failed.append(f"{name}{suffix}")
             elif verdict == "skipped":
