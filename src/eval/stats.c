@@ -29,7 +29,6 @@ double rk_mcnemar_exact(size_t b, size_t c)
     double term = 1.0, sum = 1.0, peak = 1.0;
     int step, power = 0;
 
-    if (b == c) return 1.0;   /* also b + c = 0; else the two tails would share the middle term */
     /* peak * 2^power = C(n, low), by products kept in range (lgamma would lose digits and writes a
      * global). */
     for (size_t i = 1; i <= low; i++) {
@@ -42,7 +41,7 @@ double rk_mcnemar_exact(size_t b, size_t c)
         sum += term;
         if (term < sum * 1e-18) break;
     }
-    /* Every row differs at most once, so n is a number of rows and fits. */
+    /* Where b = c both tails hold the middle term, and their sum passes 1. */
     return fmin(1.0, 2.0 * sum * ldexp(peak, (int)((long long)power - (long long)n)));
 }
 
