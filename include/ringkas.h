@@ -154,6 +154,7 @@ typedef struct rk_train_options {
     bool resume;
     size_t max_steps;         /* 0: no limit */
     size_t max_train_rows;    /* 0: all; the first N rows (for trials) */
+    size_t save_every;        /* steps between resumable states; 0: at the end of each epoch */
 } rk_train_options;
 
 RK_API void rk_train_defaults(rk_train_options *options);
