@@ -1,0 +1,50 @@
+/* links: base compute quant text file onnx encoder convert */
+/* Export and conversion by hand, for the parity tests:
+ *   convert_probe graph FOLDER OUT [OPSET]     the bare graph: no tokenizer is read, no row left out
+ *   convert_probe export FOLDER OUT [OPSET] */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "convert/bert_graph.h"
+#include "file/model_folder.h"
+#include "ringkas.h"
+
+static rk_status bare_graph(const char *folder, const char *out, int opset, rk_error *err)
+{
+    rk_folder *f = NULL;
+    rk_bert_config c = {0};
+    rk_params *p = NULL;
+    rk_ranges *r = NULL;
+    rk_onnx *m = NULL;
+    const char *made = NULL;
+    rk_status st = rk_folder_open(&f, folder, true, err);
+
+    if (!st) st = rk_bert_config_read(&c, f->config, f->config_path, err);
+    if (!st) st = rk_params_new(&p, &c, err);
+    if (!st) st = rk_params_load(p, &c, f->weights, 1, &made, err);
+    if (!st && f->quant) st = rk_ranges_load(&r, &c, p, f->quant, err);
+    if (!st) {
+        const rk_bert_source s = {&c, p, r, c.vocab};
+        st = rk_bert_graph(&m, &s, opset, out, err);
+    }
+    if (!st) st = rk_onnx_save(m, out, NULL, err);
+    rk_onnx_close(m);
+    rk_ranges_free(r);
+    rk_params_free(p);
+    rk_bert_config_free(&c);
+    rk_folder_close(f);
+    return st;
+}
+
+int main(int argc, char **argv)
+{
+    rk_error err = {0};
+    rk_status st = RK_E_ARG;
+    const int opset = argc > 4 ? atoi(argv[4]) : RK_EXPORT_OPSET;
+
+    if (argc > 3 && strcmp(argv[1], "graph") == 0) st = bare_graph(argv[2], argv[3], opset, &err);
+    else if (argc > 3 && strcmp(argv[1], "export") == 0) st = rk_export(argv[2], argv[3], opset, &err);
+    if (st) fprintf(stderr, "%s: %s\n", rk_status_name(st), err.message);
+    return st ? 1 : 0;
+}
