@@ -1,0 +1,59 @@
+#include "cli.h"
+
+static int run(cli_args *a)
+{
+    static const char *const types[] = {"fp16", "bf16", "int8", NULL};
+    static const char *const io[] = {"keep", "convert", NULL};
+    rk_convert_options o = {0};
+    char in[CLI_SIZE_TEXT], out[CLI_SIZE_TEXT];
+    rk_error err;
+    char *text;
+    json_t *result;
+
+    o.in = a->operand[0];
+    o.out = cli_need(a, "output");
+    cli_need(a, "to");
+    o.to = (rk_precision)(RK_FP16 + cli_choice(a, "to", types, 0));
+    o.convert_io = cli_choice(a, "io", io, 0) == 1;
+    o.keep_ops = cli_text(a, "keep-op", NULL);
+    o.keep_nodes = cli_text(a, "keep-node", NULL);
+    o.check = cli_text(a, "check", NULL);
+    if (!a->wrong) cli_refuse_same(a, o.in, o.out);
+    if (a->wrong) return CLI_USAGE;
+    if (rk_convert(&text, &o, &err)) return cli_fail(&err);
+    result = cli_parse(text);
+    if (!result) return CLI_FAILED;
+    if (a->json) cli_put_json(stdout, result);
+    else {
+        cli_put_object(stdout, result);
+        cli_say(a, "wrote %s: %s -> %s", o.out, cli_bytes(in, cli_num(result, "bytes.in")),
+                cli_bytes(out, cli_num(result, "bytes.out")));
+    }
+    json_decref(result);
+    return CLI_DONE;
+}
+
+static const cli_option options[] = {
+    {"output", "FILE", NULL, "the .onnx file to write", 'o'},
+    {"to", "TYPE", NULL, "fp16, bf16 or int8", 0},
+    {"io", "WHAT", "keep", "keep: inputs and outputs stay as they are; or convert", 0},
+    {"keep-op", "TYPE,..", NULL, "operators that stay float", 0},
+    {"keep-node", "NAME,..", NULL, "nodes that stay float", 0},
+    {"check", "FILE", NULL, "labelled rows on which the result must give the same labels", 0},
+    {"json", NULL, NULL, "the result as one JSON object", 0},
+    {NULL, NULL, NULL, NULL, 0},
+};
+
+const cli_command cli_cmd_convert = {
+    .name = "convert",
+    .purpose = "make an ONNX file smaller: half, bfloat16 or 8-bit integers",
+    .usage = "IN.onnx -o OUT.onnx --to fp16|bf16|int8 [--io keep|convert]\n"
+             "[--keep-op T,..] [--keep-node N,..] [--check FILE] [--json]",
+    .options = options,
+    .notes = "int8 uses the ranges that training learned and that the file carries; a file without\n"
+             "them is refused. The input is never changed.",
+    .example = "ringkas convert model.onnx -o model_fp16.onnx --to fp16",
+    .min_operands = 1,
+    .max_operands = 1,
+    .run = run,
+};

@@ -1,0 +1,32 @@
+#include <float.h>
+#include <limits.h>
+
+#include "cli.h"
+
+void cli_train_options(cli_args *a, rk_train_options *o)
+{
+    static const char *const compute[] = {"f32", "bf16", NULL};
+
+    o->epochs = cli_count(a, "epochs", o->epochs, 1, 10000);
+    o->batch = cli_count(a, "batch", o->batch, 1, 4096);
+    o->lr = cli_real(a, "lr", o->lr, 0.0, 1e10);
+    o->weight_decay = cli_real(a, "weight-decay", o->weight_decay, 0.0, 1e6);
+    o->warmup = cli_real(a, "warmup", o->warmup, 0.0, 1e9);
+    o->clip = cli_real(a, "clip", o->clip, 0.0, FLT_MAX);
+    o->dropout = cli_real(a, "dropout", o->dropout, 0.0, 0.999999);
+    o->max_length = cli_count(a, "max-length", o->max_length, 2, 1 << 20);
+    o->clean = cli_text(a, "clean", o->clean);
+    o->compute = cli_choice(a, "compute", compute, 0) == 1 ? RK_COMPUTE_BF16 : RK_COMPUTE_F32;
+    o->seed = cli_u64(a, "seed", o->seed);
+}
+
+void cli_init_sizes(cli_args *a, rk_init_options *o)
+{
+    o->layers = cli_count(a, "layers", o->layers, 1, 1000);
+    o->hidden = cli_count(a, "hidden", o->hidden, 1, 65536);
+    o->heads = cli_count(a, "heads", o->heads, 1, 65536);
+    o->vocab_size = cli_count(a, "vocab-size", o->vocab_size, 8, 2000000);
+    o->max_length = cli_count(a, "max-length", o->max_length, 2, 1 << 20);
+    if (!a->wrong && o->heads && o->hidden % o->heads)
+        cli_misuse(a, "--hidden %zu is not a multiple of --heads %zu", o->hidden, o->heads);
+}
