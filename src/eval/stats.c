@@ -62,8 +62,8 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Mean of n values of d drawn with replacement. Each draw has a random stream of its own, so it does
- * not depend on the other draws. */
+/* Mean of n values of d drawn with replacement. Each draw has a random stream of its own, so it
+ * does not depend on the other draws. */
 static double resampled_mean(const double *d, uint32_t n, uint64_t seed, uint64_t stream)
 {
     /* D. Lemire, "Fast random integer generation in an interval" (2019): words whose low half of
