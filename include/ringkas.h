@@ -141,7 +141,7 @@ typedef struct rk_train_options {
     const char *test;         /* NULL: none */
     const char *out;          /* folder to make */
     rk_qat qat;
-    size_t epochs;
+    size_t epochs;            /* 0 with qat: measure the ranges and train nothing */
     size_t batch;             /* rows */
     double lr, weight_decay;
     double warmup;            /* below 1 a share of all steps, else a number of steps */

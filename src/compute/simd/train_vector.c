@@ -1,0 +1,151 @@
+/* Loops over plain vectors: sums, dropout, the optimiser, rounding and fake-quantisation. */
+#include <math.h>
+
+#include "base/rng.h"
+#include "compute/simd/math.h"
+#include "compute/simd/train.h"
+
+void RK_K(add)(float *y, const float *a, const float *b, size_t n)
+{
+#pragma omp simd
+    for (size_t i = 0; i < n; i++) y[i] = a[i] + b[i];
+}
+
+void RK_K(column_sums)(float *out, const float *x, size_t rows, size_t cols, size_t stride)
+{
+    for (size_t r = 0; r < rows; r++) {
+#pragma omp simd
+        for (size_t c = 0; c < cols; c++) out[c] += x[r * stride + c];
+    }
+}
+
+double RK_K(square_sum)(const float *x, size_t n)
+{
+    double s = 0.0;
+#pragma omp simd reduction(+ : s)
+    for (size_t i = 0; i < n; i++) s += (double)x[i] * (double)x[i];
+    return s;
+}
+
+void RK_K(dropout)(float *y, const float *x, const uint8_t *keep, float scale, size_t n)
+{
+#pragma omp simd
+    for (size_t i = 0; i < n; i++) y[i] = keep[i] ? x[i] * scale : 0.0f;
+}
+
+void RK_K(mask)(float *y, const uint8_t *keep, size_t n)
+{
+#pragma omp simd
+    for (size_t i = 0; i < n; i++) y[i] = keep[i] ? y[i] : 0.0f;
+}
+
+void RK_K(dropout_mask)(uint8_t *keep, uint64_t seed, uint64_t stream, uint64_t first_block, size_t n,
+                        uint32_t threshold)
+{
+    enum { BLOCK = 8 };   /* one Philox block holds eight 16-bit numbers */
+    for (size_t i = 0; i < n; i += BLOCK) {
+        uint32_t w[4];
+        const size_t m = n - i < BLOCK ? n - i : BLOCK;
+        rk_philox(w, seed, stream, first_block + i / BLOCK);
+        for (size_t j = 0; j < m; j++) keep[i + j] = (w[j / 2] >> (j % 2 * 16) & 0xffff) >= threshold;
+    }
+}
+
+void RK_K(adamw)(float *p, float *m, float *v, const float *g, size_t n, float shrink, float step,
+                 float root, float b1, float b2, float eps, float gscale)
+{
+    const float c1 = 1.0f - b1, c2 = 1.0f - b2;
+#pragma omp simd
+    for (size_t i = 0; i < n; i++) {
+        const float d = g[i] * gscale;
+        const float mi = b1 * m[i] + c1 * d, vi = b2 * v[i] + c2 * d * d;
+        m[i] = mi;
+        v[i] = vi;
+        p[i] = p[i] * shrink - step * mi / (sqrtf(vi) * root + eps);
+    }
+}
+
+void RK_K(to_bf16)(uint16_t *y, const float *x, size_t n)
+{
+    /* activations and weights are finite here: a NaN would have stopped the run */
+#pragma omp simd
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t u = (uint32_t)rk_float_bits(x[i]);
+        y[i] = (uint16_t)((u + 0x7fffu + (u >> 16 & 1u)) >> 16);
+    }
+}
+
+void RK_K(min_max)(float *min, float *max, const float *x, size_t n)
+{
+    float lo = *min, hi = *max;
+#pragma omp simd reduction(min : lo) reduction(max : hi)
+    for (size_t i = 0; i < n; i++) {
+        lo = x[i] < lo ? x[i] : lo;
+        hi = x[i] > hi ? x[i] : hi;
+    }
+    *min = lo;
+    *max = hi;
+}
+
+float RK_K(abs_max)(const float *x, size_t n)
+{
+    float hi = 0.0f;
+#pragma omp simd reduction(max : hi)
+    for (size_t i = 0; i < n; i++) {
+        const float a = x[i] < 0.0f ? -x[i] : x[i];
+        hi = a > hi ? a : hi;
+    }
+    return hi;
+}
+
+void RK_K(fake_u8)(float *y, uint8_t *inside, const float *x, size_t n, float scale, int zero)
+{
+    const float z = (float)zero, lo = -z, hi = 255.0f - z;
+    if (inside) {
+#pragma omp simd
+        for (size_t i = 0; i < n; i++) {
+            const float v = x[i] / scale;
+            inside[i] = v >= lo - 0.5f && v <= hi + 0.5f;
+        }
+    }
+#pragma omp simd
+    for (size_t i = 0; i < n; i++) {
+        /* clamping before rounding gives the same code, and keeps rk_round in its range */
+        const float v = x[i] / scale, a = v > lo ? v : lo, c = a < hi ? a : hi;
+        y[i] = rk_round(c) * scale;
+    }
+}
+
+void RK_K(fake_s8)(float *y, const float *x, size_t n, float scale)
+{
+#pragma omp simd
+    for (size_t i = 0; i < n; i++) {
+        const float v = x[i] / scale, a = v > -127.0f ? v : -127.0f, c = a < 127.0f ? a : 127.0f;
+        y[i] = rk_round(c) * scale;
+    }
+}
+
+void RK_K(round_half)(float *y, uint8_t *inside, const float *x, size_t n, rk_half_counts *counts)
+{
+    const float most = 65504.0f;
+    uint64_t clamped = 0, subnormal = 0;
+#pragma omp simd reduction(+ : clamped, subnormal)
+    for (size_t i = 0; i < n; i++) {
+        const float a = x[i] < 0.0f ? -x[i] : x[i];
+        clamped += a > most;
+        subnormal += a > 0.0f && a < 6.103515625e-05f;
+    }
+    if (inside) {
+#pragma omp simd
+        for (size_t i = 0; i < n; i++) inside[i] = x[i] >= -most && x[i] <= most;
+    }
+#pragma omp simd
+    for (size_t i = 0; i < n; i++) {
+        const float a = x[i] > -most ? x[i] : -most, c = a < most ? a : most;
+        y[i] = rk_round_half(c);
+    }
+    if (counts) {
+        counts->clamped += clamped;
+        counts->subnormal += subnormal;
+    }
+}

@@ -1,0 +1,226 @@
+/* The network's memory: one arena for a batch, and the copies of weights that the products use. */
+#include "encoder/net.h"
+
+#include <omp.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+/* Walks the buffers of a batch; with base NULL it only measures. */
+typedef struct walk {
+    unsigned char *base;
+    size_t used;
+} walk;
+
+static void *take(walk *w, size_t count, size_t size)
+{
+    enum { LINE = 64 };
+    void *p = w->base ? w->base + w->used : NULL;
+    w->used += (count * size + LINE - 1) / LINE * LINE;
+    return p;
+}
+
+static float *floats(walk *w, size_t count)
+{
+    return take(w, count, sizeof(float));
+}
+
+static rk_input input(const rk_net *net, walk *w, size_t rows, size_t cols)
+{
+    const bool int8 = net->qat == RK_QAT_INT8, half = net->compute == RK_DT_BF16;
+    rk_input in = {NULL, NULL, NULL};
+    if (int8) in.x = floats(w, rows * cols);
+    if (int8) in.inside = take(w, rows * cols, 1);
+    if (half) in.x16 = take(w, rows * cols, 2);
+    return in;
+}
+
+static void lay_out(rk_net *net, walk *w, size_t t, size_t r, size_t pairs)
+{
+    const rk_bert_config *c = net->config;
+    const size_t h = c->hidden, i = c->inner, wide = i > 3 * h ? i : 3 * h;
+    const size_t pieces = rk_chunks(t) > r ? rk_chunks(t) : r;
+
+    for (size_t l = 0; l < c->layers; l++) {
+        rk_acts *a = &net->acts[l];
+        a->x = floats(w, t * h);
+        a->in_qkv = input(net, w, t, h);
+        a->in_attn = input(net, w, t, h);
+        a->in_inter = input(net, w, t, h);
+        a->in_out = input(net, w, t, i);
+        a->qkv = floats(w, t * 3 * h);
+        a->ctx = floats(w, t * h);
+        a->res1 = floats(w, t * h);
+        a->h = floats(w, t * h);
+        a->u = floats(w, t * i);
+        a->g = floats(w, t * i);
+        a->res2 = floats(w, t * h);
+        a->mean1 = floats(w, t);
+        a->rstd1 = floats(w, t);
+        a->mean2 = floats(w, t);
+        a->rstd2 = floats(w, t);
+        a->keep_probs = take(w, pairs * c->heads, 1);
+        a->keep1 = take(w, t * h, 1);
+        a->keep2 = take(w, t * h, 1);
+    }
+    net->emb = floats(w, t * h);
+    net->emb_mean = floats(w, t);
+    net->emb_rstd = floats(w, t);
+    net->keep_emb = take(w, t * h, 1);
+    net->last = floats(w, t * h);
+    net->first = floats(w, r * h);
+    net->in_pooler = input(net, w, r, h);
+    net->in_class = input(net, w, r, h);
+    net->pooled = floats(w, r * h);
+    net->dropped = floats(w, r * h);
+    net->keep_pooled = take(w, r * h, 1);
+    net->logits = floats(w, r * c->labels.count);
+    net->dy = floats(w, t * h);
+    net->dx = floats(w, t * h);
+    net->dsum = floats(w, t * h);
+    net->dwide = floats(w, t * i);
+    net->dqkv = floats(w, t * 3 * h);
+    net->d16 = net->compute == RK_DT_BF16 ? take(w, t * wide, 2) : NULL;
+    net->partial = floats(w, pieces * 2 * h);
+    net->scratch = floats(w, net->scratch_each * (size_t)omp_get_max_threads());
+}
+
+static rk_status reserve(rk_net *net, size_t longest, rk_error *err)
+{
+    walk w = {NULL, 0};
+    const bool grows = net->tokens > net->cap_tokens || net->rows > net->cap_rows ||
+                       net->pairs > net->cap_pairs;
+    const size_t each = rk_attention_scratch(longest, net->config->hidden / net->config->heads);
+
+    if (!grows && each <= net->scratch_each) return RK_OK;
+    if (net->tokens > net->cap_tokens) net->cap_tokens = net->tokens + net->tokens / 8;
+    if (net->rows > net->cap_rows) net->cap_rows = net->rows;
+    if (net->pairs > net->cap_pairs) net->cap_pairs = net->pairs + net->pairs / 8;
+    if (each > net->scratch_each) net->scratch_each = each;
+    rk_free_aligned(net->arena);
+    lay_out(net, &w, net->cap_tokens, net->cap_rows, net->cap_pairs);
+    net->arena = rk_alloc_aligned(w.used, 1);
+    if (!net->arena) {
+        const size_t bytes = w.used;
+        net->cap_tokens = net->cap_rows = net->cap_pairs = net->scratch_each = 0;
+        return rk_fail(err, RK_E_MEMORY, "out of memory: %zu bytes for a batch of %zu tokens", bytes,
+                       net->tokens);
+    }
+    w = (walk){net->arena, 0};
+    lay_out(net, &w, net->cap_tokens, net->cap_rows, net->cap_pairs);
+    return RK_OK;
+}
+
+rk_status rk_net_reserve(rk_net *net, const rk_batch *batch, rk_error *err)
+{
+    const rk_bert_config *c = net->config;
+    size_t longest = 0;
+
+    net->rows = batch->rows;
+    net->tokens = batch->starts[batch->rows];
+    net->pairs = 0;
+    for (size_t r = 0; r < batch->rows; r++) {
+        const size_t n = batch->starts[r + 1] - batch->starts[r];
+        if (n == 0 || n > c->positions)
+            return rk_fail(err, RK_E_ARG, "row %zu has %zu tokens; the model takes 1 to %zu", r, n,
+                           c->positions);
+        net->pairs += n * n;
+        if (n > longest) longest = n;
+    }
+    for (size_t t = 0; t < net->tokens; t++)
+        if (batch->ids[t] < 0 || (size_t)batch->ids[t] >= c->vocab)
+            return rk_fail(err, RK_E_ARG, "token %zu has id %d; the model has %zu", t,
+                           (int)batch->ids[t], c->vocab);
+    return reserve(net, longest, err);
+}
+
+rk_status rk_net_new(rk_net **out, const rk_bert_config *c, const rk_params *params, rk_dtype compute,
+                     rk_qat qat, rk_ranges *ranges, rk_error *err)
+{
+    rk_net *net = rk_calloc(1, sizeof *net);
+    rk_status st = RK_OK;
+
+    *out = NULL;
+    if (!net) return rk_fail(err, RK_E_MEMORY, "out of memory for the network");
+    net->config = c;
+    net->loops = rk_loops_get();
+    net->params = net->used = params;
+    net->compute = compute;
+    net->qat = qat;
+    net->ranges = ranges;
+    net->momentum = 0.01f;
+    net->dropout_hidden = c->dropout_hidden;
+    net->dropout_attention = c->dropout_attention;
+    net->dropout_classifier = c->dropout_classifier;
+    net->acts = rk_calloc(c->layers, sizeof *net->acts);
+    if (!net->acts) st = rk_fail(err, RK_E_MEMORY, "out of memory for the network");
+    if (!st) st = rk_matmul_new(&net->mm, err);
+    if (!st && qat != RK_QAT_NONE) {
+        st = rk_params_new(&net->work, c, err);
+        net->used = net->work;
+    }
+    if (!st && compute == RK_DT_BF16) {
+        net->w16 = rk_alloc_aligned(params->count, sizeof *net->w16);
+        if (!net->w16) st = rk_fail(err, RK_E_MEMORY, "out of memory for the bf16 weights");
+    }
+    if (st) {
+        rk_net_free(net);
+        return st;
+    }
+    rk_net_refresh(net);
+    *out = net;
+    return RK_OK;
+}
+
+void rk_net_free(rk_net *net)
+{
+    if (!net) return;
+    rk_free_aligned(net->arena);
+    rk_free_aligned(net->w16);
+    rk_params_free(net->work);
+    rk_matmul_free(net->mm);
+    rk_free(net->acts);
+    rk_free(net);
+}
+
+/* Rows `first` .. `first + rows` of a parameter, as QAT has them. The embedding tables are treated row
+ * by row when they are looked up (op_embed.c), not here. */
+static void refresh_rows(rk_net *net, const rk_param *q, size_t first, size_t rows,
+                         rk_half_counts *counts)
+{
+    const size_t cols = q->dim[1], at = q->offset + first * cols;
+    const float *x = net->params->block + at;
+    float *y = net->work ? net->work->block + at : NULL;
+
+    if (net->qat == RK_QAT_FP16) {
+        net->loops->round_half(y, NULL, x, rows * cols, counts);
+    } else if (net->qat == RK_QAT_INT8 && q->quantised) {
+        for (size_t r = 0; r < rows; r++)
+            net->loops->fake_s8(y + r * cols, x + r * cols, cols,
+                                rk_scale_s8(net->loops->abs_max(x + r * cols, cols)));
+    } else if (y) {
+        memcpy(y, x, rows * cols * sizeof *y);
+    }
+    if (net->w16 && q->quantised) net->loops->to_bf16(net->w16 + at, y ? y : x, rows * cols);
+}
+
+void rk_net_refresh(rk_net *net)
+{
+    enum { TABLES = 3, PIECE = 64 };
+    uint64_t clamped = 0, subnormal = 0;
+
+    net->half = (rk_half_counts){0, 0};
+    if (!net->work && !net->w16) return;
+    for (size_t i = TABLES; i < net->params->params; i++) {
+        const rk_param *q = &net->params->param[i];
+#pragma omp parallel for schedule(static) reduction(+ : clamped, subnormal)
+        for (size_t r = 0; r < q->dim[0]; r += PIECE) {
+            rk_half_counts k = {0, 0};
+            refresh_rows(net, q, r, q->dim[0] - r < PIECE ? q->dim[0] - r : PIECE, &k);
+            clamped += k.clamped;
+            subnormal += k.subnormal;
+        }
+    }
+    net->half.clamped += clamped;
+    net->half.subnormal += subnormal;
+}

@@ -1,0 +1,79 @@
+/* Attention within each row: one piece of work a row and head. */
+#include <math.h>
+#include <omp.h>
+
+#include "encoder/net.h"
+
+static rk_attention piece(const rk_net *net, const rk_batch *batch, const rk_acts *a, size_t row,
+                          size_t head, size_t pair)
+{
+    const rk_bert_config *c = net->config;
+    const size_t n = batch->starts[row + 1] - batch->starts[row];
+    const bool drop = batch->train && rk_drop_threshold(net->dropout_attention) > 0;
+    const rk_attention p = {
+        .qkv = a->qkv + batch->starts[row] * 3 * c->hidden,
+        .stride = 3 * c->hidden,
+        .hidden = c->hidden,
+        .head = head,
+        .size = c->hidden / c->heads,
+        .n = n,
+        .scale = 1.0f / sqrtf((float)(c->hidden / c->heads)),
+        .keep = drop ? a->keep_probs + pair * c->heads + head * n * n : NULL,
+        .keep_scale = rk_drop_scale(net->dropout_attention),
+        .half = net->qat == RK_QAT_FP16,
+    };
+    return p;
+}
+
+/* Sum of n^2 of the rows before `row`. */
+static size_t pairs_before(const rk_batch *batch, size_t row)
+{
+    size_t pairs = 0;
+    for (size_t r = 0; r < row; r++) {
+        const size_t n = batch->starts[r + 1] - batch->starts[r];
+        pairs += n * n;
+    }
+    return pairs;
+}
+
+void rk_attend(rk_net *net, const rk_batch *batch, rk_acts *a, size_t layer)
+{
+    const size_t heads = net->config->heads, h = net->config->hidden;
+    const uint32_t threshold = rk_drop_threshold(net->dropout_attention);
+    const uint64_t place = RK_PLACE_LAYERS + RK_PLACES_PER_LAYER * layer;
+    const uint64_t stream = batch->stream << 16 | place;
+    uint64_t clamped = 0, subnormal = 0;
+
+#pragma omp parallel for schedule(dynamic) reduction(+ : clamped, subnormal)
+    for (size_t job = 0; job < batch->rows * heads; job++) {
+        const size_t row = job / heads, head = job % heads, pair = pairs_before(batch, row);
+        const rk_attention p = piece(net, batch, a, row, head, pair);
+        rk_half_counts k = {0, 0};
+        /* each row and head has numbers of its own, so any order draws the same masks */
+        if (p.keep)
+            net->loops->dropout_mask(a->keep_probs + pair * heads + head * p.n * p.n, batch->seed,
+                                     stream, (uint64_t)job << 32, p.n * p.n, threshold);
+        net->loops->attention(a->ctx + batch->starts[row] * h, h, &p,
+                              net->scratch + (size_t)omp_get_thread_num() * net->scratch_each, &k);
+        clamped += k.clamped;
+        subnormal += k.subnormal;
+    }
+    net->half.clamped += clamped;
+    net->half.subnormal += subnormal;
+    rk_round(net, a->ctx, net->tokens, h);
+}
+
+void rk_attend_back(rk_net *net, const rk_batch *batch, float *dqkv, const float *dctx,
+                    const rk_acts *a)
+{
+    const size_t heads = net->config->heads, h = net->config->hidden;
+
+#pragma omp parallel for schedule(dynamic)
+    for (size_t job = 0; job < batch->rows * heads; job++) {
+        const size_t row = job / heads, head = job % heads, at = batch->starts[row];
+        const rk_attention p = piece(net, batch, a, row, head, pairs_before(batch, row));
+        net->loops->attention_back(dqkv + at * 3 * h, dctx + at * h, h, &p,
+                                   net->scratch +
+                                       (size_t)omp_get_thread_num() * net->scratch_each);
+    }
+}

@@ -1,0 +1,134 @@
+/* Linear layers, and what QAT does to their inputs. */
+#include <math.h>
+
+#include "encoder/net.h"
+
+static const void *weights(const rk_net *net, const float *w)
+{
+    return net->compute == RK_DT_BF16 ? (const void *)(net->w16 + (w - net->used->block))
+                                      : (const void *)w;
+}
+
+static void to_bf16(const rk_net *net, uint16_t *y, const float *x, size_t rows, size_t cols)
+{
+#pragma omp parallel for schedule(static)
+    for (size_t c = 0; c < rk_chunks(rows); c++)
+        net->loops->to_bf16(y + c * RK_CHUNK * cols, x + c * RK_CHUNK * cols,
+                            rk_chunk_rows(c, rows) * cols);
+}
+
+rk_status rk_linear(rk_net *net, float *y, const rk_input *in, const float *w, const float *bias,
+                    size_t rows, size_t out, size_t cols, rk_error *err)
+{
+    const bool half = net->compute == RK_DT_BF16;
+    const rk_operand a = {half ? (const void *)in->x16 : (const void *)in->x, cols, false};
+    const rk_operand b = {weights(net, w), cols, true};
+    rk_status st;
+
+    if (half) to_bf16(net, in->x16, in->x, rows, cols);
+    st = rk_matmul_run(net->mm, y, out, false, a, b, bias, rows, out, cols, net->compute, err);
+    if (!st) rk_round(net, y, rows, out);
+    return st;
+}
+
+static void column_sums(const rk_net *net, float *sums, const float *x, size_t rows, size_t cols)
+{
+    enum { BLOCK = 64 };
+#pragma omp parallel for schedule(static)
+    for (size_t c = 0; c < cols; c += BLOCK)
+        net->loops->column_sums(sums + c, x + c, rows, cols - c < BLOCK ? cols - c : BLOCK, cols);
+}
+
+rk_status rk_linear_back(rk_net *net, float *dx, float *dw, float *db, const float *dy,
+                         const rk_input *in, const float *w, size_t rows, size_t out, size_t cols,
+                         rk_error *err)
+{
+    const bool half = net->compute == RK_DT_BF16;
+    const void *d = half ? (const void *)net->d16 : (const void *)dy;
+    const void *x = half ? (const void *)in->x16 : (const void *)in->x;
+    rk_status st;
+
+    column_sums(net, db, dy, rows, out);
+    if (half) to_bf16(net, net->d16, dy, rows, out);
+    st = rk_matmul_run(net->mm, dx, cols, false, (rk_operand){d, out, false},
+                       (rk_operand){weights(net, w), cols, false}, NULL, rows, cols, out, net->compute,
+                       err);
+    if (!st)
+        st = rk_matmul_run(net->mm, dw, cols, true, (rk_operand){d, out, true},
+                           (rk_operand){x, cols, false}, NULL, out, cols, rows, net->compute, err);
+    return st;
+}
+
+static void observe(rk_net *net, rk_range *range, const float *x, size_t rows, size_t cols)
+{
+    float min = INFINITY, max = -INFINITY;
+#pragma omp parallel for schedule(static) reduction(min : min) reduction(max : max)
+    for (size_t c = 0; c < rk_chunks(rows); c++)
+        net->loops->min_max(&min, &max, x + c * RK_CHUNK * cols, rk_chunk_rows(c, rows) * cols);
+    if (range->q.scale == 0.0f) {      /* nothing seen yet */
+        range->min = min;
+        range->max = max;
+    } else {
+        range->min += net->momentum * (min - range->min);
+        range->max += net->momentum * (max - range->max);
+    }
+    range->q = rk_qparams_u8(range->min, range->max);
+}
+
+void rk_input_make(rk_net *net, rk_input *in, float *x, size_t site, size_t rows, size_t cols)
+{
+    const rk_range *range;
+
+    if (net->qat != RK_QAT_INT8) {
+        in->x = x;
+        return;
+    }
+    range = &net->ranges->site[site];
+    if (net->observe != RK_OBSERVE_OFF) observe(net, &net->ranges->site[site], x, rows, cols);
+#pragma omp parallel for schedule(static)
+    for (size_t c = 0; c < rk_chunks(rows); c++) {
+        const size_t at = c * RK_CHUNK * cols, n = rk_chunk_rows(c, rows) * cols;
+        if (net->observe == RK_OBSERVE_FIRST) {
+            for (size_t i = 0; i < n; i++) {
+                in->x[at + i] = x[at + i];
+                in->inside[at + i] = 1;
+            }
+        } else {
+            net->loops->fake_u8(in->x + at, in->inside + at, x + at, n, range->q.scale, range->q.zero);
+        }
+    }
+}
+
+void rk_input_back(const rk_net *net, float *dx, const rk_input *in, size_t rows, size_t cols)
+{
+    if (net->qat != RK_QAT_INT8) return;
+#pragma omp parallel for schedule(static)
+    for (size_t c = 0; c < rk_chunks(rows); c++)
+        net->loops->mask(dx + c * RK_CHUNK * cols, in->inside + c * RK_CHUNK * cols,
+                         rk_chunk_rows(c, rows) * cols);
+}
+
+void rk_round(rk_net *net, float *x, size_t rows, size_t cols)
+{
+    uint64_t clamped = 0, subnormal = 0;
+    if (net->qat != RK_QAT_FP16) return;
+#pragma omp parallel for schedule(static) reduction(+ : clamped, subnormal)
+    for (size_t c = 0; c < rk_chunks(rows); c++) {
+        rk_half_counts k = {0, 0};
+        float *p = x + c * RK_CHUNK * cols;
+        net->loops->round_half(p, NULL, p, rk_chunk_rows(c, rows) * cols, &k);
+        clamped += k.clamped;
+        subnormal += k.subnormal;
+    }
+    net->half.clamped += clamped;
+    net->half.subnormal += subnormal;
+}
+
+void rk_round_back(const rk_net *net, float *dx, const float *y, size_t rows, size_t cols)
+{
+    /* a clamped value is known by its result; where nothing was clamped there is nothing to look for */
+    if (net->qat != RK_QAT_FP16 || net->half.clamped == 0) return;
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < rows * cols; i++)
+        if (fabsf(y[i]) >= 65504.0f) dx[i] = 0.0f;
+}

@@ -1,0 +1,83 @@
+/* LayerNorm, dropout and the residual sum. */
+#include <string.h>
+
+#include "base/rng.h"
+#include "encoder/net.h"
+
+void rk_norm(rk_net *net, float *y, float *mean, float *rstd, const float *x, const float *w,
+             const float *b, size_t rows)
+{
+    const size_t h = net->config->hidden;
+#pragma omp parallel for schedule(static)
+    for (size_t c = 0; c < rk_chunks(rows); c++) {
+        const size_t r = c * RK_CHUNK;
+        net->loops->layernorm(y + r * h, mean + r, rstd + r, x + r * h, w, b, rk_chunk_rows(c, rows), h,
+                              net->config->eps);
+    }
+    rk_round(net, y, rows, h);
+}
+
+void rk_norm_back(rk_net *net, float *dx, float *dw, float *db, const float *dy, const float *x,
+                  const float *mean, const float *rstd, const float *w, size_t rows)
+{
+    const size_t h = net->config->hidden, n = rk_chunks(rows);
+#pragma omp parallel for schedule(static)
+    for (size_t c = 0; c < n; c++) {
+        const size_t r = c * RK_CHUNK;
+        float *part = net->partial + c * 2 * h;
+        memset(part, 0, 2 * h * sizeof *part);
+        net->loops->layernorm_back(dx + r * h, part, part + h, dy + r * h, x + r * h, mean + r,
+                                   rstd + r, w, rk_chunk_rows(c, rows), h);
+    }
+    /* in the order of the chunks, whatever thread made them */
+    for (size_t c = 0; c < n; c++) {
+        net->loops->add(dw, dw, net->partial + c * 2 * h, h);
+        net->loops->add(db, db, net->partial + c * 2 * h + h, h);
+    }
+}
+
+uint32_t rk_drop_threshold(float p)
+{
+    return (uint32_t)(p * 65536.0f + 0.5f);
+}
+
+float rk_drop_scale(float p)
+{
+    return 65536.0f / (65536.0f - (float)rk_drop_threshold(p));
+}
+
+void rk_drop(rk_net *net, const rk_batch *batch, float *x, uint8_t *keep, float p, size_t place,
+             size_t rows, size_t cols)
+{
+    const uint32_t threshold = rk_drop_threshold(p);
+    const uint64_t stream = batch->stream << 16 | place;
+    const size_t blocks = (RK_CHUNK * cols + 7) / 8;   /* Philox blocks set aside for a chunk */
+
+    if (!batch->train || threshold == 0) return;
+#pragma omp parallel for schedule(static)
+    for (size_t c = 0; c < rk_chunks(rows); c++) {
+        const size_t at = c * RK_CHUNK * cols, n = rk_chunk_rows(c, rows) * cols;
+        net->loops->dropout_mask(keep + at, batch->seed, stream, c * blocks, n, threshold);
+        net->loops->dropout(x + at, x + at, keep + at, rk_drop_scale(p), n);
+    }
+}
+
+void rk_drop_back(const rk_net *net, const rk_batch *batch, float *dx, const uint8_t *keep, float p,
+                  size_t rows, size_t cols)
+{
+    if (!batch->train || rk_drop_threshold(p) == 0) return;
+#pragma omp parallel for schedule(static)
+    for (size_t c = 0; c < rk_chunks(rows); c++) {
+        const size_t at = c * RK_CHUNK * cols;
+        net->loops->dropout(dx + at, dx + at, keep + at, rk_drop_scale(p), rk_chunk_rows(c, rows) * cols);
+    }
+}
+
+void rk_sum(const rk_net *net, float *y, const float *a, const float *b, size_t rows, size_t cols)
+{
+#pragma omp parallel for schedule(static)
+    for (size_t c = 0; c < rk_chunks(rows); c++) {
+        const size_t at = c * RK_CHUNK * cols;
+        net->loops->add(y + at, a + at, b + at, rk_chunk_rows(c, rows) * cols);
+    }
+}

@@ -1,0 +1,388 @@
+/* Checkpoints: OUT/checkpoint-<step>/ with
+ *   state.safetensors   params, m, v: F32 blocks in the order of rk_params
+ *   best.safetensors    the block of the best epoch; a hard link while it does not change
+ *   ranges.safetensors, best_ranges.safetensors   QAT only
+ *   state.json          where the run is, what it is a run of, and a checksum of each file
+ * The folder is written under another name, synced and renamed, so it is there whole or not at all. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "train/run.h"
+
+enum { VERSION = 1 };
+static const char PREFIX[] = "checkpoint-";
+
+rk_status rk_run_lock(rk_run *r, rk_error *err)
+{
+    char *path = rk_path_join(r->o->out, ".lock");
+    if (!path) return rk_fail(err, RK_E_MEMORY, "out of memory");
+    r->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+    rk_free(path);
+    if (r->lock < 0)
+        return rk_fail(err, RK_E_OUTPUT, "%s: cannot make a lock there: %s", r->o->out, strerror(errno));
+    if (flock(r->lock, LOCK_EX | LOCK_NB) < 0)
+        return rk_fail(err, RK_E_OUTPUT, "%s: another run is training into this folder", r->o->out);
+    return RK_OK;
+}
+
+void rk_run_unlock(rk_run *r)
+{
+    char *path = r->lock >= 0 ? rk_path_join(r->o->out, ".lock") : NULL;
+    if (path) unlink(path);
+    if (r->lock >= 0) close(r->lock);
+    r->lock = -1;
+    rk_free(path);
+}
+
+/* Fowler-Noll-Vo's idea on words of eight bytes: catches any damage that is not an attack. */
+static uint64_t checksum(const uint8_t *data, size_t size)
+{
+    uint64_t h = 0xCBF29CE484222325u ^ size, w;
+    size_t i = 0;
+    for (; i + 8 <= size; i += 8) {
+        memcpy(&w, data + i, 8);
+        h = (h ^ w) * 0xD6E8FEB86659FD93u;
+        h ^= h >> 29;
+    }
+    for (; i < size; i++) h = (h ^ data[i]) * 0x100000001B3u;
+    return h;
+}
+
+static rk_status checksum_file(uint64_t *sum, const char *path, rk_error *err)
+{
+    rk_map map;
+    rk_status st = rk_map_open(&map, path, err);
+    if (st) return st;
+    *sum = checksum(map.data, map.size);
+    rk_map_close(&map);
+    return RK_OK;
+}
+
+/* What must be the same for a run to go on: an object of plain values. */
+static json_t *identity(const rk_run *r)
+{
+    const rk_train_options *o = r->o;
+    const rk_bert_config *c = &r->config;
+    char hash[32];
+    snprintf(hash, sizeof hash, "%016llx", (unsigned long long)r->data_hash);
+    return json_pack("{s:s s:I s:i s:i s:I s:I s:f s:f s:f s:f s:f s:I s:i s:I s:I s:I s:I s:I s:I}",
+                     "training data", hash, "seed", (json_int_t)o->seed, "qat", (int)o->qat, "compute",
+                     (int)o->compute, "epochs", (json_int_t)o->epochs, "batch", (json_int_t)o->batch,
+                     "lr", o->lr, "weight decay", o->weight_decay, "warm-up", o->warmup, "dropout",
+                     o->dropout, "clip", o->clip, "max length", (json_int_t)r->max_length, "cleaning",
+                     (int)r->clean, "layers", (json_int_t)c->layers, "hidden", (json_int_t)c->hidden,
+                     "heads", (json_int_t)c->heads, "inner", (json_int_t)c->inner, "vocabulary",
+                     (json_int_t)c->vocab, "labels", (json_int_t)c->labels.count);
+}
+
+static json_t *state_json(const rk_run *r, json_t *files)
+{
+    return json_pack("{s:i s:o s:I s:I s:I s:f s:f s:f s:I s:f s:I s:O s:o}", "version", VERSION, "run",
+                     identity(r), "step", (json_int_t)r->step, "epoch", (json_int_t)r->epoch,
+                     "best_epoch", (json_int_t)r->best_epoch, "best_f1", r->best_f1, "best_accuracy",
+                     r->best_accuracy, "loss_sum", r->loss_sum, "loss_rows", (json_int_t)r->loss_rows,
+                     "seconds", r->seconds, "clamped", (json_int_t)r->clamped, "epochs", r->epochs,
+                     "files", files);
+}
+
+static rk_status put_blocks(const rk_run *r, const char *path, bool best, rk_error *err)
+{
+    const size_t n = r->params->count;
+    const rk_tensor t[3] = {
+        {"params", RK_DT_F32, 1, {n}, best ? r->best : r->params->block, n * sizeof(float)},
+        {"m", RK_DT_F32, 1, {n}, r->m, n * sizeof(float)},
+        {"v", RK_DT_F32, 1, {n}, r->v, n * sizeof(float)},
+    };
+    return rk_safetensors_save(path, t, best ? 1 : 3, NULL, err);
+}
+
+static char *checkpoint_path(const rk_run *r, size_t step)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%s%zu", PREFIX, step);
+    return rk_path_join(r->o->out, name);
+}
+
+/* The step of a folder named checkpoint-<step>, or 0. */
+static size_t step_of(const char *name)
+{
+    char *end;
+    unsigned long long n;
+    if (strncmp(name, PREFIX, sizeof PREFIX - 1) != 0) return 0;
+    if (name[sizeof PREFIX - 1] < '1' || name[sizeof PREFIX - 1] > '9') return 0;
+    errno = 0;
+    n = strtoull(name + sizeof PREFIX - 1, &end, 10);
+    return *end || errno ? 0 : (size_t)n;
+}
+
+/* The largest step below `below` that has a folder, 0 when there is none. */
+static size_t newest(const rk_run *r, size_t below)
+{
+    DIR *d = opendir(r->o->out);
+    const struct dirent *e;
+    size_t best = 0;
+    if (!d) return 0;
+    while ((e = readdir(d))) {
+        const size_t step = step_of(e->d_name);
+        if (step > best && step < below) best = step;
+    }
+    closedir(d);
+    return best;
+}
+
+bool rk_checkpoint_exists(const rk_run *r)
+{
+    return newest(r, SIZE_MAX) > 0;
+}
+
+/* Removes all checkpoints but `keep` (0: none is kept), and what killed saves left. Called under the
+ * run's lock. */
+static void remove_others(const rk_run *r, size_t keep)
+{
+    DIR *d = opendir(r->o->out);
+    const struct dirent *e;
+    if (!d) return;
+    while ((e = readdir(d))) {
+        const size_t step = step_of(e->d_name);
+        const bool left = strncmp(e->d_name, PREFIX, sizeof PREFIX - 1) == 0 &&
+                          strstr(e->d_name, ".tmp-");
+        char *path;
+        if (!left && (step == 0 || step == keep)) continue;
+        path = rk_path_join(r->o->out, e->d_name);
+        if (path) rk_dir_remove(path);
+        rk_free(path);
+    }
+    closedir(d);
+}
+
+void rk_checkpoint_clear(const rk_run *r)
+{
+    remove_others(r, 0);
+}
+
+static rk_status put_best(rk_run *r, const char *to, size_t previous, rk_error *err)
+{
+    char *old = previous ? checkpoint_path(r, previous) : NULL;
+    char *from = old ? rk_path_join(old, "best.safetensors") : NULL;
+    rk_status st = RK_OK;
+
+    /* the best epoch's weights are the same file until another epoch is better */
+    if (!from || r->best_saved != r->best_epoch || link(from, to) < 0)
+        st = put_blocks(r, to, true, err);
+    rk_free(from);
+    rk_free(old);
+    return st;
+}
+
+static rk_status put_files(rk_run *r, const char *temp, size_t previous, rk_error *err)
+{
+    static const char *const name[] = {"state.safetensors", "best.safetensors", "ranges.safetensors",
+                                       "best_ranges.safetensors"};
+    json_t *files = json_object(), *state = NULL;
+    rk_status st = files ? RK_OK : rk_fail(err, RK_E_MEMORY, "out of memory");
+
+    for (int i = 0; i < 4 && !st; i++) {
+        char *path = rk_path_join(temp, name[i]), text[32];
+        uint64_t sum;
+        const bool wanted = i == 0 || (i == 1 && r->best_epoch) || (i == 2 && r->ranges) ||
+                            (i == 3 && r->best_ranges && r->best_epoch);
+        if (!path) st = rk_fail(err, RK_E_MEMORY, "out of memory");
+        if (!st && wanted) {
+            if (i == 0) st = put_blocks(r, path, false, err);
+            if (i == 1) st = put_best(r, path, previous, err);
+            if (i == 2) st = rk_ranges_save(r->ranges, &r->config, r->params, path, err);
+            if (i == 3) st = rk_ranges_save(r->best_ranges, &r->config, r->params, path, err);
+            if (!st) st = checksum_file(&sum, path, err);
+            if (!st) {
+                snprintf(text, sizeof text, "%016llx", (unsigned long long)sum);
+                if (json_object_set_new(files, name[i], json_string(text)))
+                    st = rk_fail(err, RK_E_MEMORY, "out of memory");
+            }
+        }
+        rk_free(path);
+    }
+    if (!st) {
+        char *path = rk_path_join(temp, "state.json");
+        state = state_json(r, json_incref(files));
+        st = path && state ? rk_json_save(state, path, err)
+                           : rk_fail(err, RK_E_MEMORY, "out of memory");
+        rk_free(path);
+    }
+    json_decref(state);
+    json_decref(files);
+    return st;
+}
+
+rk_status rk_checkpoint_save(rk_run *r, rk_error *err)
+{
+    char *path = checkpoint_path(r, r->step), *temp = NULL;
+    const size_t previous = newest(r, SIZE_MAX);
+    rk_status st;
+
+    if (!path) return rk_fail(err, RK_E_MEMORY, "out of memory");
+    st = rk_dir_temp(&temp, path, err);
+    if (!st) st = put_files(r, temp, previous == r->step ? 0 : previous, err);
+    if (!st) st = rk_dir_commit(temp, path, err);
+    if (st && temp) rk_dir_remove(temp);
+    if (!st) {
+        r->best_saved = r->best_epoch;
+        remove_others(r, r->step);
+    }
+    rk_free(temp);
+    rk_free(path);
+    return st;
+}
+
+static rk_status same_run(const rk_run *r, const json_t *state, const char *path, rk_error *err)
+{
+    json_t *now = identity(r);
+    const json_t *then = json_object_get(state, "run");
+    const char *key;
+    json_t *value;
+    rk_status st = now ? RK_OK : rk_fail(err, RK_E_MEMORY, "out of memory");
+
+    json_object_foreach(now, key, value)
+    {
+        const json_t *old = json_object_get(then, key);
+        char *a, *b;
+        if (st || json_equal(value, old)) continue;
+        a = rk_json_text(old, 0);
+        b = rk_json_text(value, 0);
+        st = rk_fail(err, RK_E_FORMAT, "%s: this is a checkpoint of another run: %s was %s and is %s now",
+                     path, key, a ? a : "?", b ? b : "?");
+        rk_free(a);
+        rk_free(b);
+    }
+    json_decref(now);
+    return st;
+}
+
+static rk_status get_block(float *out, const rk_weights *w, const char *name, size_t n, rk_error *err)
+{
+    const rk_tensor *t = rk_weights_find(w, name);
+    if (!t || t->type != RK_DT_F32 || t->rank != 1 || t->dim[0] != n)
+        return rk_fail(err, RK_E_FORMAT, "%s: tensor %s of %zu floats is wanted", w->path, name, n);
+    memcpy(out, t->data, t->bytes);
+    return RK_OK;
+}
+
+static rk_status get_ranges(rk_ranges **out, const rk_run *r, const char *path, rk_error *err)
+{
+    rk_weights *w;
+    rk_status st = rk_safetensors_open(&w, path, err);
+    if (st) return st;
+    rk_ranges_free(*out);
+    *out = NULL;
+    st = rk_ranges_load(out, &r->config, r->params, w, err);
+    rk_weights_close(w);
+    return st;
+}
+
+static rk_status get_file(rk_run *r, const char *name, const char *path, rk_error *err)
+{
+    const size_t n = r->params->count;
+    rk_weights *w;
+    rk_status st;
+
+    if (strcmp(name, "ranges.safetensors") == 0) return get_ranges(&r->ranges, r, path, err);
+    if (strcmp(name, "best_ranges.safetensors") == 0) return get_ranges(&r->best_ranges, r, path, err);
+    st = rk_safetensors_open(&w, path, err);
+    if (st) return st;
+    if (strcmp(name, "best.safetensors") == 0) {
+        st = get_block(r->best, w, "params", n, err);
+    } else {
+        st = get_block(r->params->block, w, "params", n, err);
+        if (!st) st = get_block(r->m, w, "m", n, err);
+        if (!st) st = get_block(r->v, w, "v", n, err);
+    }
+    rk_weights_close(w);
+    return st;
+}
+
+static rk_status get_counters(rk_run *r, const json_t *s, const char *path, rk_error *err)
+{
+    size_t clamped = 0;
+    json_t *epochs = json_object_get(s, "epochs");
+    rk_status st = rk_json_size(&r->step, s, "step", 1, r->total, path, err);
+
+    if (!st) st = rk_json_size(&r->epoch, s, "epoch", 0, r->o->epochs, path, err);
+    if (!st) st = rk_json_size(&r->best_epoch, s, "best_epoch", 0, r->o->epochs, path, err);
+    if (!st) st = rk_json_double(&r->best_f1, s, "best_f1", -1.0, 1.0, path, err);
+    if (!st) st = rk_json_double(&r->best_accuracy, s, "best_accuracy", 0.0, 1.0, path, err);
+    if (!st) st = rk_json_double(&r->loss_sum, s, "loss_sum", 0.0, 1e30, path, err);
+    if (!st) st = rk_json_size(&r->loss_rows, s, "loss_rows", 0, SIZE_MAX / 2, path, err);
+    if (!st) st = rk_json_double(&r->seconds, s, "seconds", 0.0, 1e12, path, err);
+    if (!st) st = rk_json_size(&clamped, s, "clamped", 0, SIZE_MAX / 2, path, err);
+    if (st) return st;
+    if (!json_is_array(epochs) || json_array_size(epochs) != r->epoch)
+        return rk_fail(err, RK_E_FORMAT, "%s: \"epochs\" must list %zu epochs", path, r->epoch);
+    r->clamped = clamped;
+    json_decref(r->epochs);
+    r->epochs = json_incref(epochs);
+    r->best_saved = r->best_epoch;
+    return RK_OK;
+}
+
+static rk_status load_one(rk_run *r, const char *folder, rk_error *err)
+{
+    char *path = rk_path_join(folder, "state.json");
+    size_t version = 0;
+    json_t *state = NULL, *value;
+    const char *name;
+    rk_status st = path ? rk_json_load(&state, path, err) : rk_fail(err, RK_E_MEMORY, "out of memory");
+
+    if (!st) st = rk_json_size(&version, state, "version", 0, 1000, path, err);
+    if (!st && version != VERSION)
+        st = rk_fail(err, RK_E_FORMAT, "%s: written by version %zu of the format; %d is read", path,
+                     version, VERSION);
+    if (!st) st = same_run(r, state, path, err);
+    if (!st && !json_object_get(json_object_get(state, "files"), "state.safetensors"))
+        st = rk_fail(err, RK_E_FORMAT, "%s: no weights are listed", path);
+    json_object_foreach(json_object_get(state, "files"), name, value)
+    {
+        char *file = NULL, text[32];
+        uint64_t sum;
+        if (st) break;
+        if (strchr(name, '/')) st = rk_fail(err, RK_E_FORMAT, "%s: a file name with a slash", path);
+        if (!st && !(file = rk_path_join(folder, name))) st = rk_fail(err, RK_E_MEMORY, "out of memory");
+        if (!st) st = checksum_file(&sum, file, err);
+        if (!st) {
+            snprintf(text, sizeof text, "%016llx", (unsigned long long)sum);
+            if (!json_is_string(value) || strcmp(text, json_string_value(value)) != 0)
+                st = rk_fail(err, RK_E_FORMAT, "%s: damaged: the checksum does not match", file);
+        }
+        if (!st) st = get_file(r, name, file, err);
+        rk_free(file);
+    }
+    if (!st) st = get_counters(r, state, path, err);
+    json_decref(state);
+    rk_free(path);
+    return st;
+}
+
+rk_status rk_checkpoint_load(rk_run *r, rk_error *err)
+{
+    size_t step = newest(r, SIZE_MAX);
+    rk_status st;
+
+    if (!step)
+        return rk_fail(err, RK_E_OPEN, "%s: there is no checkpoint to resume from", r->o->out);
+    for (;;) {
+        char *folder = checkpoint_path(r, step);
+        st = folder ? load_one(r, folder, err) : rk_fail(err, RK_E_MEMORY, "out of memory");
+        rk_free(folder);
+        if (!st) return RK_OK;
+        step = newest(r, step);
+        if (!step || st == RK_E_MEMORY) return st;
+        if (err) rk_say(r, "%s; trying an older checkpoint", err->message);
+    }
+}

@@ -1,0 +1,110 @@
+/* From files to encoded rows, with every check that can be made before training starts. */
+#include <string.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "train/run.h"
+
+enum { STREAM_ORDER = 0x20000000 };
+
+static rk_status choose_clean(rk_run *r, rk_error *err)
+{
+    const char *name = r->o->clean;
+    if (!name) name = json_string_value(json_object_get(r->folder->ringkas, "clean"));
+    return rk_clean_parse(&r->clean, name ? name : "none", err);
+}
+
+static rk_status load_rows(rk_rows **rows, const rk_run *r, const char *path, size_t max, rk_error *err)
+{
+    rk_status st = rk_rows_load(rows, path, true, max, err);
+    if (!st && r->config.labels.count) st = rk_rows_bind(*rows, &r->config.labels, err);
+    return st;
+}
+
+static void say_counts(const rk_run *r, const char *what, const rk_rows *rows, const rk_encoded *e)
+{
+    rk_buffer b = {0};
+    rk_buffer_printf(&b, "%s: %zu rows (", what, rows->count);
+    for (size_t i = 0; i < r->config.labels.count; i++) {
+        size_t n = 0;
+        for (size_t k = 0; k < rows->count; k++) n += rows->row[k].label_id == (int32_t)i;
+        rk_buffer_printf(&b, "%s%s %zu", i ? ", " : "", r->config.labels.name[i], n);
+    }
+    rk_buffer_printf(&b, "), %.1f tokens a row, longest %zu, %zu cut at %zu",
+                     (double)e->tokens / (double)e->rows, e->longest, e->truncated, r->max_length);
+    if (!b.failed) rk_say(r, "%s", b.data);
+    rk_buffer_free(&b);
+}
+
+static uint64_t hash_rows(const rk_encoded *e)
+{
+    uint64_t h = 0x9E3779B97F4A7C15u;
+    for (size_t i = 0; i < e->tokens; i++) h = (h ^ (uint32_t)e->ids[i]) * 0xD6E8FEB86659FD93u;
+    for (size_t i = 0; i < e->rows; i++)
+        h = (h ^ e->starts[i] ^ (uint64_t)(uint32_t)e->labels[i] << 40) * 0xD6E8FEB86659FD93u;
+    return h ^ h >> 32;
+}
+
+static rk_status load_files(rk_run *r, rk_rows *rows[3], rk_error *err)
+{
+    const char *const path[3] = {r->o->train, r->o->valid, r->o->test};
+    rk_status st = load_rows(&rows[0], r, path[0], r->o->max_train_rows, err);
+
+    if (!st && r->config.labels.count == 0) {
+        st = rk_labels_from_rows(&r->config.labels, rows[0], err);
+        if (!st) st = rk_rows_bind(rows[0], &r->config.labels, err);
+    }
+    for (int i = 1; i < 3 && !st; i++)
+        if (path[i]) st = load_rows(&rows[i], r, path[i], 0, err);
+    return st;
+}
+
+static rk_status one_label(const rk_rows *rows, rk_error *err)
+{
+    for (size_t i = 1; i < rows->count; i++)
+        if (rows->row[i].label_id != rows->row[0].label_id) return RK_OK;
+    return rk_fail(err, RK_E_FORMAT, "%s: every row has the label \"%s\"; two labels are needed to learn",
+                   rows->path, rows->count ? rows->row[0].label : "");
+}
+
+rk_status rk_run_load(rk_run *r, rk_error *err)
+{
+    rk_rows *rows[3] = {NULL, NULL, NULL};
+    rk_status st = rk_folder_open(&r->folder, r->o->model, true, err);
+
+    if (!st)
+        st = rk_bert_config_read(&r->config, r->folder->config, r->folder->config_path, err);
+    if (!st) st = rk_tokenizer_open(&r->tokenizer, r->o->model, err);
+    if (!st) st = choose_clean(r, err);
+    if (st) goto done;
+    if (rk_tokenizer_size(r->tokenizer) > r->config.vocab) {
+        st = rk_fail(err, RK_E_FORMAT, "%s: the vocabulary has %zu tokens but the model %zu rows for them",
+                     r->o->model, rk_tokenizer_size(r->tokenizer), r->config.vocab);
+        goto done;
+    }
+    r->max_length = r->o->max_length;
+    if (r->max_length > r->config.positions) {
+        st = rk_fail(err, RK_E_ARG, "max length %zu is more than the %zu positions of the model",
+                     r->max_length, r->config.positions);
+        goto done;
+    }
+    st = load_files(r, rows, err);
+    if (!st) st = one_label(rows[0], err);
+    if (!st) st = rk_encode_rows(&r->train, rows[0], r->tokenizer, r->clean, r->max_length, err);
+    if (!st) st = rk_encode_rows(&r->valid, rows[1], r->tokenizer, r->clean, r->max_length, err);
+    if (st) goto done;
+    r->data_hash = hash_rows(&r->train);
+    say_counts(r, "train", rows[0], &r->train);
+    say_counts(r, "valid", rows[1], &r->valid);
+done:
+    for (int i = 0; i < 3; i++) rk_rows_free(rows[i]);
+    return st;
+}
+
+void rk_run_order(const rk_run *r, size_t epoch, uint32_t *order)
+{
+    rk_rng rng = {r->o->seed, STREAM_ORDER + epoch, 0};
+    for (size_t i = 0; i < r->train.rows; i++) order[i] = (uint32_t)i;
+    rk_rng_shuffle(&rng, order, r->train.rows);
+}

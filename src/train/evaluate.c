@@ -1,0 +1,35 @@
+/* Validation: the network as it stands, dropout off, rows in order. */
+#include <string.h>
+
+#include "base/mem.h"
+#include "train/loss.h"
+#include "train/run.h"
+
+enum { EVAL_ROWS = 32 };
+
+rk_status rk_run_validate(rk_run *r, rk_metrics *m, double *loss, rk_error *err)
+{
+    const rk_encoded *e = &r->valid;
+    const rk_observe observe = r->net->observe;
+    int32_t *predicted = rk_calloc(e->rows, sizeof *predicted);
+    size_t starts[EVAL_ROWS + 1];
+    double sum = 0.0;
+    rk_status st = RK_OK;
+
+    if (!predicted) return rk_fail(err, RK_E_MEMORY, "out of memory");
+    r->net->observe = RK_OBSERVE_OFF;
+    for (size_t i = 0; i < e->rows && !st; i += EVAL_ROWS) {
+        const size_t n = e->rows - i < EVAL_ROWS ? e->rows - i : EVAL_ROWS;
+        const rk_batch batch = {.ids = e->ids + e->starts[i], .starts = starts, .rows = n};
+        for (size_t k = 0; k <= n; k++) starts[k] = e->starts[i + k] - e->starts[i];
+        st = rk_net_forward(r->net, &batch, err);
+        if (!st)
+            sum += (double)n * rk_cross_entropy(NULL, predicted + i, r->net->logits, e->labels + i, n,
+                                                r->config.labels.count);
+    }
+    r->net->observe = observe;
+    *loss = sum / (double)e->rows;
+    if (!st) st = rk_metrics_compute(m, e->labels, predicted, e->rows, r->config.labels.count, err);
+    rk_free(predicted);
+    return st;
+}

@@ -1,0 +1,80 @@
+/* The model folder, in the layout that transformers reads. */
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "train/run.h"
+
+static rk_status save_json(const rk_run *r, const char *name, json_t *value, rk_error *err)
+{
+    char *path = rk_path_join(r->o->out, name);
+    rk_status st = path && value ? rk_json_save(value, path, err)
+                                 : rk_fail(err, RK_E_MEMORY, "out of memory");
+    rk_free(path);
+    json_decref(value);
+    return st;
+}
+
+static json_t *ringkas_json(const rk_run *r)
+{
+    static const char *const qat[] = {"none", "fp16", "int8"};
+    const rk_train_options *o = r->o;
+    char *clean = rk_clean_name(r->clean);
+    json_t *j = json_pack(
+        "{s:i s:s s:s s:I s:{s:s s:s s:I s:I s:f s:f s:f s:f s:s s:I s:I s:I s:f s:I s:O}}", "format", 1,
+        "version", RK_VERSION, "clean", clean ? clean : "none", "max_length", (json_int_t)r->max_length,
+        "training", "model", o->model, "qat", qat[o->qat], "epochs_asked", (json_int_t)o->epochs, "batch",
+        (json_int_t)o->batch, "lr", o->lr, "weight_decay", o->weight_decay, "warmup", o->warmup, "clip",
+        o->clip, "compute", o->compute == RK_COMPUTE_BF16 ? "bf16" : "f32", "seed", (json_int_t)o->seed,
+        "rows", (json_int_t)r->train.rows, "steps", (json_int_t)r->step, "seconds", r->seconds,
+        "best_epoch", (json_int_t)r->best_epoch, "epochs", r->epochs);
+    rk_free(clean);
+    return j;
+}
+
+static json_t *config_json(const rk_run *r)
+{
+    json_t *j = rk_bert_config_json(&r->config, r->folder->config);
+    /* newer writers say "dtype"; the file holds floats whatever the original held */
+    if (j && json_object_get(j, "dtype") && json_object_set_new(j, "dtype", json_string("float32"))) {
+        json_decref(j);
+        return NULL;
+    }
+    return j;
+}
+
+static rk_status save_quant(const rk_run *r, rk_error *err)
+{
+    char *path = rk_path_join(r->o->out, "quant.safetensors");
+    rk_status st = RK_OK;
+
+    if (!path) return rk_fail(err, RK_E_MEMORY, "out of memory");
+    if (r->ranges) {
+        rk_ranges *ranges = r->best_epoch && r->best_ranges ? r->best_ranges : r->ranges;
+        rk_ranges_weights(ranges, r->params);
+        st = rk_ranges_save(ranges, &r->config, r->params, path, err);
+    } else {
+        unlink(path);   /* of an earlier run: it would not belong to these weights */
+    }
+    rk_free(path);
+    return st;
+}
+
+rk_status rk_run_finish(rk_run *r, rk_error *err)
+{
+    char *weights = rk_path_join(r->o->out, "model.safetensors");
+    rk_status st = RK_OK;
+
+    if (!weights) return rk_fail(err, RK_E_MEMORY, "out of memory");
+    if (r->best_epoch) memcpy(r->params->block, r->best, r->params->count * sizeof(float));
+    st = rk_params_save(r->params, weights, err);
+    if (!st) st = save_quant(r, err);
+    if (!st) st = save_json(r, "config.json", config_json(r), err);
+    if (!st) st = rk_tokenizer_save(r->tokenizer, r->o->out, err);
+    if (!st) st = save_json(r, "ringkas.json", ringkas_json(r), err);
+    if (!st) rk_checkpoint_clear(r);
+    rk_free(weights);
+    return st;
+}

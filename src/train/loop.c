@@ -1,0 +1,328 @@
+/* rk_train: the loop over epochs and steps. */
+#define _GNU_SOURCE
+#include <math.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "train/batch.h"
+#include "train/loss.h"
+#include "train/optimizer.h"
+#include "train/run.h"
+
+void rk_train_defaults(rk_train_options *o)
+{
+    memset(o, 0, sizeof *o);
+    o->epochs = 3;
+    o->batch = 16;
+    o->lr = 2e-5;
+    o->weight_decay = 0.01;
+    o->dropout = -1.0;
+    o->clip = 1.0;
+    o->max_length = 128;
+    o->compute = RK_COMPUTE_F32;
+    o->seed = 42;
+}
+
+static rk_status check_options(const rk_train_options *o, rk_error *err)
+{
+    if (!o->model || !o->train || !o->valid || !o->out)
+        return rk_fail(err, RK_E_ARG, "a model folder, training rows, validation rows and an output "
+                       "folder are needed");
+    if (o->batch == 0 || o->max_length < 2)
+        return rk_fail(err, RK_E_ARG, "batch must be at least 1 and max length at least 2");
+    if (o->epochs == 0 && o->qat == RK_QAT_NONE)
+        return rk_fail(err, RK_E_ARG, "0 epochs do nothing without quantisation-aware training");
+    if (!(o->lr >= 0.0 && o->lr <= 1e10) || !(o->weight_decay >= 0.0 && o->weight_decay < 1e3))
+        return rk_fail(err, RK_E_ARG, "learning rate and weight decay must be numbers from 0 up");
+    if (!(o->dropout < 1.0) || !(o->warmup >= 0.0) || !(o->clip >= 0.0))
+        return rk_fail(err, RK_E_ARG, "dropout must be below 1; warm-up and clip from 0 up");
+    if (rk_path_same(o->model, o->out))
+        return rk_fail(err, RK_E_ARG, "%s: the output folder is the model folder; nothing is overwritten",
+                       o->out);
+    return RK_OK;
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static rk_status make_state(rk_run *r, rk_error *err)
+{
+    const char *made;
+    rk_status st = rk_params_new(&r->params, &r->config, err);
+
+    if (!st) st = rk_params_load(r->params, &r->config, r->folder->weights, r->o->seed, &made, err);
+    if (st) return st;
+    if (made) rk_say(r, "%s: new %s from seed %llu (the folder has none)", r->o->model, made,
+                     (unsigned long long)r->o->seed);
+    /* the file's weights are copied: the map would only cost memory from here on */
+    rk_weights_close(r->folder->weights);
+    r->folder->weights = NULL;
+    st = rk_params_new(&r->grad, &r->config, err);
+    if (st) return st;
+    r->m = rk_alloc_aligned(r->params->count, sizeof(float));
+    r->v = rk_alloc_aligned(r->params->count, sizeof(float));
+    r->best = rk_alloc_aligned(r->params->count, sizeof(float));
+    r->epochs = json_array();
+    if (!r->m || !r->v || !r->best || !r->epochs)
+        return rk_fail(err, RK_E_MEMORY, "out of memory for the optimiser of %zu parameters",
+                       r->params->count);
+    memset(r->m, 0, r->params->count * sizeof(float));
+    memset(r->v, 0, r->params->count * sizeof(float));
+    if (r->o->qat != RK_QAT_NONE) {
+        st = rk_ranges_new(&r->ranges, &r->config, r->params, r->o->qat, err);
+        if (!st) st = rk_ranges_new(&r->best_ranges, &r->config, r->params, r->o->qat, err);
+    }
+    return st;
+}
+
+static rk_status make_net(rk_run *r, rk_error *err)
+{
+    const float p = (float)r->o->dropout;
+    rk_status st = rk_net_new(&r->net, &r->config, r->params,
+                              r->o->compute == RK_COMPUTE_BF16 ? RK_DT_BF16 : RK_DT_F32, r->o->qat,
+                              r->o->qat == RK_QAT_INT8 ? r->ranges : NULL, err);
+    if (!st && r->o->dropout >= 0.0)
+        r->net->dropout_hidden = r->net->dropout_attention = r->net->dropout_classifier = p;
+    return st;
+}
+
+static void plan(rk_run *r)
+{
+    const rk_train_options *o = r->o;
+    r->steps_per_epoch = (r->train.rows + o->batch - 1) / o->batch;
+    r->total = r->steps_per_epoch * o->epochs;
+    if (o->max_steps && o->max_steps < r->total) r->total = o->max_steps;
+    r->warmup = o->warmup < 1.0 ? (size_t)(o->warmup * (double)r->total + 0.5) : (size_t)o->warmup;
+    if (r->warmup > r->total) r->warmup = r->total;
+}
+
+/* The QAT ranges and weights as they are now become the best. */
+static void keep_best(rk_run *r)
+{
+    memcpy(r->best, r->params->block, r->params->count * sizeof(float));
+    if (r->ranges && r->ranges->site)
+        memcpy(r->best_ranges->site, r->ranges->site, r->ranges->sites * sizeof *r->ranges->site);
+}
+
+static rk_status end_epoch(rk_run *r, rk_error *err)
+{
+    rk_metrics m = {0};
+    double loss;
+    json_t *recall = json_object(), *entry;
+    rk_status st = rk_run_validate(r, &m, &loss, err);
+
+    if (st) goto done;
+    r->epoch++;
+    if (!r->best_epoch || m.f1_weighted > r->best_f1) {
+        r->best_epoch = r->epoch;
+        r->best_f1 = m.f1_weighted;
+        r->best_accuracy = m.accuracy;
+        keep_best(r);
+    }
+    for (size_t i = 0; i < m.labels; i++)
+        json_object_set_new(recall, r->config.labels.name[i], json_real(m.label[i].recall));
+    entry = json_pack("{s:I s:f s:f s:f s:f s:O}", "epoch", (json_int_t)r->epoch, "train_loss",
+                      r->loss_rows ? r->loss_sum / (double)r->loss_rows : 0.0, "valid_loss", loss,
+                      "valid_accuracy", m.accuracy, "valid_f1_weighted", m.f1_weighted,
+                      "per_label_recall", recall);
+    if (!entry || json_array_append_new(r->epochs, entry))
+        st = rk_fail(err, RK_E_MEMORY, "out of memory");
+    rk_say(r, "epoch %zu: train loss %.4f, valid loss %.4f, accuracy %.4f, weighted F1 %.4f%s", r->epoch,
+           r->loss_rows ? r->loss_sum / (double)r->loss_rows : 0.0, loss, m.accuracy, m.f1_weighted,
+           r->best_epoch == r->epoch ? " (best so far)" : "");
+    r->loss_sum = 0.0;
+    r->loss_rows = 0;
+done:
+    json_decref(recall);
+    rk_metrics_free(&m);
+    return st;
+}
+
+static rk_status one_step(rk_run *r, const rk_gather *g, size_t rows, float *dlogits, double *loss,
+                          double *lr, double *norm, rk_error *err)
+{
+    const rk_train_options *o = r->o;
+    const rk_batch batch = {.ids = g->ids, .starts = g->starts, .rows = rows, .train = true,
+                            .seed = o->seed, .stream = r->step + 1};
+    const rk_adamw a = {o->lr * rk_schedule_linear(r->step, r->warmup, r->total), o->weight_decay, 0.9,
+                        0.999, 1e-8};
+    double gscale = 1.0;
+    rk_status st;
+
+    rk_run_observe(r);
+    memset(r->grad->block, 0, r->grad->count * sizeof(float));
+    st = rk_net_forward(r->net, &batch, err);
+    if (st) return st;
+    *loss = rk_cross_entropy(dlogits, NULL, r->net->logits, g->labels, rows, r->config.labels.count);
+    if (isfinite(*loss)) st = rk_net_backward(r->net, &batch, dlogits, r->grad, err);
+    if (st) return st;
+    *norm = isfinite(*loss) ? rk_grad_norm(r->net->loops, r->grad) : NAN;
+    *lr = a.lr;
+    if (!isfinite(*loss) || !isfinite(*norm))
+        return rk_fail(err, RK_E_NUMERIC,
+                       "step %zu: loss %g, gradient norm %g at learning rate %g: training diverged; try a "
+                       "smaller learning rate; the last checkpoint is kept", r->step + 1, *loss, *norm,
+                       a.lr);
+    /* as torch.nn.utils.clip_grad_norm_ */
+    if (o->clip > 0.0 && *norm > o->clip) gscale = o->clip / (*norm + 1e-6);
+    r->clamped += r->net->half.clamped;
+    rk_adamw_step(r->net->loops, r->params, r->m, r->v, r->grad, &a, r->step + 1, gscale);
+    rk_net_refresh(r->net);
+    return RK_OK;
+}
+
+static void tell(rk_run *r, double loss, double rows_per_s, size_t done_here, double elapsed)
+{
+    const rk_progress p = {
+        .kind = "train",
+        .done = r->step,
+        .total = r->total,
+        .rows_per_s = rows_per_s,
+        .seconds_left = elapsed / (double)done_here * (double)(r->total - r->step),
+        .loss = loss,
+        .epoch = r->epoch + 1,
+        .epochs = r->o->epochs,
+    };
+    if (r->progress && !r->progress(&p, r->user)) r->stopped = true;
+}
+
+static rk_status run_steps(rk_run *r, rk_error *err)
+{
+    uint32_t *order = rk_calloc(r->train.rows, sizeof *order);
+    float *dlogits = rk_calloc(r->o->batch * r->config.labels.count, sizeof *dlogits);
+    rk_gather g = {0};
+    size_t ordered = SIZE_MAX, rows_done = 0, steps_done = 0;
+    double smooth = 0.0;
+    const double before = r->seconds, start = now();
+    rk_status st = order && dlogits ? RK_OK : rk_fail(err, RK_E_MEMORY, "out of memory");
+
+    while (!st && r->step < r->total) {
+        const size_t epoch = r->step / r->steps_per_epoch, k = r->step % r->steps_per_epoch;
+        const size_t first = k * r->o->batch, left = r->train.rows - first;
+        const size_t rows = left < r->o->batch ? left : r->o->batch;
+        double loss = 0.0, lr = 0.0, norm = 0.0, rate;
+
+        if (ordered != epoch) rk_run_order(r, epoch, order);
+        ordered = epoch;
+        st = rk_gather_rows(&g, &r->train, order, first, rows, err);
+        if (!st) st = one_step(r, &g, rows, dlogits, &loss, &lr, &norm, err);
+        if (st) break;
+        r->step++;
+        steps_done++;
+        rows_done += rows;
+        r->loss_sum += loss * (double)rows;
+        r->loss_rows += rows;
+        r->seconds = before + now() - start;
+        rate = (double)rows_done / (now() - start);
+        smooth = steps_done == 1 ? loss : 0.95 * smooth + 0.05 * loss;
+        st = rk_log_step(r, loss, lr, norm, rate, err);
+        if (st) break;
+        tell(r, smooth, rate, steps_done, now() - start);
+        if (r->step % r->steps_per_epoch == 0 || r->step == r->total) {
+            st = end_epoch(r, err);
+            if (!st) st = rk_checkpoint_save(r, err);
+        } else if (r->stopped || (r->o->save_every && r->step % r->o->save_every == 0)) {
+            st = rk_checkpoint_save(r, err);
+        }
+        if (!st && r->stopped && r->step < r->total)
+            st = rk_fail(err, RK_E_STOPPED, "stopped after step %zu of %zu; run again with --resume to go on",
+                         r->step, r->total);
+    }
+    rk_gather_free(&g);
+    rk_free(order);
+    rk_free(dlogits);
+    return st;
+}
+
+static rk_status result(char **json, const rk_run *r, rk_error *err)
+{
+    struct rusage usage;
+    json_t *j, *best = NULL;
+    size_t i;
+    json_t *entry;
+
+    getrusage(RUSAGE_SELF, &usage);
+    json_array_foreach(r->epochs, i, entry)
+        json_object_set_new(entry, "kept", json_boolean(i + 1 == r->best_epoch));
+    if (r->best_epoch)
+        best = json_pack("{s:I s:f s:f}", "epoch", (json_int_t)r->best_epoch, "valid_accuracy",
+                         r->best_accuracy, "valid_f1_weighted", r->best_f1);
+    j = json_pack("{s:I s:I s:f s:f s:I s:o? s:O}", "rows", (json_int_t)r->train.rows, "steps",
+                  (json_int_t)r->step, "seconds", r->seconds, "rows_per_s",
+                  r->seconds > 0.0 ? (double)r->step / (double)r->steps_per_epoch *
+                                         (double)r->train.rows / r->seconds : 0.0,
+                  "peak_rss_bytes", (json_int_t)usage.ru_maxrss * 1024, "best", best, "epochs", r->epochs);
+    if (j && r->o->qat == RK_QAT_FP16)
+        json_object_set_new(j, "clamped", json_integer((json_int_t)r->clamped));
+    *json = j ? rk_json_text(j, 0) : NULL;
+    json_decref(j);
+    return *json ? RK_OK : rk_fail(err, RK_E_MEMORY, "out of memory");
+}
+
+static void close_run(rk_run *r)
+{
+    rk_log_close(r);
+    rk_run_unlock(r);
+    rk_net_free(r->net);
+    rk_ranges_free(r->ranges);
+    rk_ranges_free(r->best_ranges);
+    rk_params_free(r->params);
+    rk_params_free(r->grad);
+    rk_free_aligned(r->m);
+    rk_free_aligned(r->v);
+    rk_free_aligned(r->best);
+    rk_encoded_free(&r->train);
+    rk_encoded_free(&r->valid);
+    json_decref(r->epochs);
+    rk_tokenizer_close(r->tokenizer);
+    rk_bert_config_free(&r->config);
+    rk_folder_close(r->folder);
+}
+
+/* From the loaded state to the finished folder. */
+static rk_status train(rk_run *r, rk_error *err)
+{
+    rk_status st = RK_OK;
+
+    if (r->o->resume) {
+        st = rk_checkpoint_load(r, err);
+        if (!st) rk_say(r, "going on after step %zu of %zu", r->step, r->total);
+    } else if (rk_checkpoint_exists(r)) {
+        rk_say(r, "%s: an unfinished run is there and is begun anew (--resume would go on with it)",
+               r->o->out);
+        rk_checkpoint_clear(r);
+    }
+    if (!st) st = make_net(r, err);
+    if (!st && r->o->qat == RK_QAT_INT8 && r->step == 0) st = rk_run_calibrate(r, err);
+    if (!st) st = rk_log_open(r, err);
+    if (!st) st = r->total ? run_steps(r, err) : end_epoch(r, err);
+    if (!st) st = rk_run_finish(r, err);
+    return st;
+}
+
+rk_status rk_train(char **json, const rk_train_options *options, rk_progress_fn progress, void *user,
+                   rk_error *err)
+{
+    rk_run r = {.o = options, .progress = progress, .user = user, .lock = -1};
+    rk_status st = check_options(options, err);
+
+    *json = NULL;
+    if (st) return st;
+    st = rk_run_load(&r, err);
+    if (!st) st = rk_dir_make(options->out, err);
+    if (!st) st = rk_run_lock(&r, err);
+    if (!st) st = make_state(&r, err);
+    plan(&r);
+    if (!st) st = train(&r, err);
+    if (!st) st = result(json, &r, err);
+    close_run(&r);
+    return st;
+}

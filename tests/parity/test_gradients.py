@@ -1,0 +1,155 @@
+"""The training network against torch: logits and the gradient of every parameter.
+
+Float: against transformers' BertForSequenceClassification in float64 (so that the tolerance measures us
+alone), on a random 2-layer model of IndoBERT's width, on odd sizes, and on e5-small-id where present.
+QAT: against the twin of tests/parity/twin.py."""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import torch
+from safetensors.numpy import load_file, save_file
+from transformers import BertConfig, BertForSequenceClassification
+
+from twin import Twin
+
+BUILD = pathlib.Path(os.environ["RK_BUILD"])
+DATA = pathlib.Path(os.environ["RINGKAS_DATA"])
+LABELS = {0: "positive", 1: "neutral", 2: "negative"}
+failures = []
+
+
+def check(what, value, limit):
+    ok = value <= limit
+    print(f"{'ok  ' if ok else 'FAIL'} {what}: {value:.3g} (limit {limit:g})")
+    if not ok:
+        failures.append(what)
+
+
+def make_rows(rng, vocab, lengths):
+    return [rng.integers(5, vocab, n).tolist() for n in lengths]
+
+
+def probe(folder, rows, labels, compute="f32", qat="none"):
+    with tempfile.TemporaryDirectory() as tmp:
+        starts = np.cumsum([0] + [len(r) for r in rows]).astype(np.int32)
+        save_file({"ids": np.concatenate([np.asarray(r, np.int32) for r in rows]), "starts": starts,
+                   "labels": np.asarray(labels, np.int32)}, f"{tmp}/in.safetensors")
+        subprocess.run([BUILD / "probe/net_probe", folder, f"{tmp}/in.safetensors",
+                        f"{tmp}/out.safetensors", compute, qat, f"{tmp}/ranges.safetensors"], check=True)
+        ranges = load_file(f"{tmp}/ranges.safetensors") if qat == "int8" else None
+        return load_file(f"{tmp}/out.safetensors"), ranges
+
+
+def make_folder(folder, **sizes):
+    torch.manual_seed(7)
+    config = BertConfig(id2label=LABELS, label2id={v: k for k, v in LABELS.items()},
+                        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, **sizes)
+    model = BertForSequenceClassification(config)
+    with torch.no_grad():
+        for name, w in model.named_parameters():
+            # biases and LayerNorm away from 0 and 1, matrices large enough that attention is not flat
+            w.add_(torch.randn_like(w) * (0.1 if w.ndim == 1 else 0.05))
+    model.save_pretrained(folder)
+    return model
+
+
+def reference(model, rows, labels):
+    """Logits and gradients of transformers in double precision, rows padded as people do."""
+    model = model.double().eval()
+    width = max(len(r) for r in rows)
+    ids = torch.zeros(len(rows), width, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for i, r in enumerate(rows):
+        ids[i, :len(r)] = torch.as_tensor(r)
+        mask[i, :len(r)] = 1
+    out = model(input_ids=ids, attention_mask=mask, labels=torch.as_tensor(labels))
+    model.zero_grad()
+    out.loss.backward()
+    return out.logits.detach().numpy(), {n: p.grad.numpy() for n, p in model.named_parameters()}
+
+
+def compare(name, got, logits, grads, limit_logits, limit_grad):
+    check(f"{name}: logits", np.abs(got["logits"] - logits).max() / np.abs(logits).max(), limit_logits)
+    largest = max(np.linalg.norm(g) for g in grads.values())
+    worst, where = 0.0, ""
+    for n, g in grads.items():
+        d = np.linalg.norm(got["grad." + n] - g)
+        norm = np.linalg.norm(g)
+        # a gradient that is zero but for rounding (a key's bias cannot move a softmax) has no relative
+        # error; it is held against the largest gradient instead
+        rel = d / norm if norm > 1e-6 * largest else d / largest
+        if rel > worst:
+            worst, where = rel, n
+    check(f"{name}: worst gradient ({where})", worst, limit_grad)
+    assert len(grads) + 1 == len(got), "every parameter has a gradient"
+
+
+def float_case(name, folder, rows, labels):
+    model = BertForSequenceClassification.from_pretrained(folder)
+    logits, grads = reference(model, rows, labels)
+    got, _ = probe(folder, rows, labels)
+    compare(name, got, logits, grads, 1e-4, 1e-4)
+    half, _ = probe(folder, rows, labels, "bf16")
+    compare(name + " bf16", half, logits, grads, 5e-2, 5e-2)
+
+
+def qat_case(name, folder, rows, labels, qat):
+    config = json.loads((pathlib.Path(folder) / "config.json").read_text())
+    params = {n: torch.nn.Parameter(torch.from_numpy(w).float())
+              for n, w in load_file(f"{folder}/model.safetensors").items()}
+    got, stored = probe(folder, rows, labels, qat=qat)
+    ranges = None
+    if qat == "int8":
+        seen = Twin(config, params, "int8", None)
+        with torch.no_grad():
+            seen.logits(rows)
+        ranges = {}
+        for site, (lo, hi) in seen.seen.items():
+            scale = stored[f"activation.{site}.scale"][0]
+            ranges[site] = (float(scale), int(stored[f"activation.{site}.zero_point"][0]))
+            want = (max(hi, 0.0) - min(lo, 0.0)) / 255
+            check(f"{name}: range of {site}", abs(scale - want) / want, 1e-3)
+    twin = Twin(config, params, qat, ranges)
+    logits = twin.logits(rows)
+    torch.nn.functional.cross_entropy(logits, torch.as_tensor(labels)).backward()
+    grads = {n: p.grad.numpy() if p.grad is not None else np.zeros(p.shape, np.float32)
+             for n, p in params.items()}
+    # Rounding puts values within an ulp of a tie on either side: one code of one input moves a logit by
+    # about scale x weight. So the bound is a share of the effect of quantisation, not of float rounding.
+    compare(name, got, logits.detach().numpy(), grads, *QAT_LIMITS[qat])
+
+
+QAT_LIMITS = {"fp16": (2e-3, 2e-2), "int8": (1e-2, 5e-2)}
+
+with tempfile.TemporaryDirectory() as tmp:
+    rng = np.random.default_rng(1)
+    make_folder(f"{tmp}/wide", vocab_size=600, hidden_size=768, num_hidden_layers=2,
+                num_attention_heads=12, intermediate_size=3072, max_position_embeddings=96)
+    make_folder(f"{tmp}/odd", vocab_size=101, hidden_size=60, num_hidden_layers=3,
+                num_attention_heads=3, intermediate_size=131, max_position_embeddings=70,
+                hidden_act="gelu_new")
+    wide_rows = make_rows(rng, 600, [1, 17, 33, 5, 80, 16, 48])
+    wide_labels = [0, 1, 2, 2, 1, 0, 0]
+    float_case("width 768", f"{tmp}/wide", wide_rows, wide_labels)
+    float_case("odd sizes", f"{tmp}/odd", make_rows(rng, 101, [3, 64, 1, 2, 31]), [2, 2, 0, 1, 0])
+    for qat in ("fp16", "int8"):
+        qat_case(f"width 768 {qat}", f"{tmp}/wide", wide_rows, wide_labels, qat)
+
+    e5 = DATA / "e5-small-id"
+    if e5.exists():
+        torch.manual_seed(3)
+        model = BertForSequenceClassification.from_pretrained(e5, dtype=torch.float32)
+        model.save_pretrained(f"{tmp}/e5")
+        rows = make_rows(rng, 30000, [12, 40, 7, 64])
+        float_case("e5-small-id", f"{tmp}/e5", rows, [0, 1, 2, 0])
+        for qat in ("fp16", "int8"):
+            qat_case(f"e5-small-id {qat}", f"{tmp}/e5", rows, [0, 1, 2, 0], qat)
+    else:
+        print("SKIP: e5-small-id is not there (RINGKAS_DATA)")
+
+sys.exit(1 if failures else 0)
