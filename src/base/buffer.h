@@ -1,4 +1,5 @@
-/* A growing byte buffer. A failed allocation sticks in `failed`, so a writer checks once at the end. */
+/* A growing byte buffer. A failed allocation sticks in `failed`, so a writer checks once at the
+ * end. */
 #ifndef RK_BASE_BUFFER_H
 #define RK_BASE_BUFFER_H
 

@@ -36,7 +36,8 @@ uint16_t rk_f16_from_f32(float x)
     uint32_t h;
 
     if (a > 0x7f800000u) return (uint16_t)(sign | 0x7e00u | (a >> 13 & 0x1ffu));
-    if (a >= 0x477ff000u) return (uint16_t)(sign | 0x7c00u);   /* 65520 and more round to infinity */
+    /* 65520 and more round to infinity */
+    if (a >= 0x477ff000u) return (uint16_t)(sign | 0x7c00u);
     if (a < 0x38800000u) {
         /* below 2^-14: the float adder does the rounding at the place of the last subnormal bit */
         const float r = float_of(a) + 0.5f;

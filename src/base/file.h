@@ -1,4 +1,5 @@
-/* Files: whole reads and maps of regular files only; writes beside the target, synced and renamed. */
+/* Files: whole reads and maps of regular files only; writes beside the target, synced and
+ * renamed. */
 #ifndef RK_BASE_FILE_H
 #define RK_BASE_FILE_H
 
@@ -8,8 +9,8 @@
 
 #include "base/status.h"
 
-/* A file mapped read-only. Opening is non-blocking and refuses all but regular files (RK_E_OPEN) and
- * empty files (RK_E_FORMAT). */
+/* A file mapped read-only. Opening is non-blocking and refuses all but regular files (RK_E_OPEN)
+ * and empty files (RK_E_FORMAT). */
 typedef struct rk_map {
     const uint8_t *data;
     size_t size;
@@ -54,9 +55,10 @@ rk_status rk_file_write(const char *path, const void *bytes, size_t length, rk_e
 /* Makes the folder and its missing parents; RK_E_OUTPUT when it cannot, or cannot be written in. */
 rk_status rk_dir_make(const char *path, rk_error *err);
 
-/* A new folder with an unpredictable name beside `path` (its parent must exist). Fill it, then commit
- * syncs it and renames it to path; an existing folder of that name is moved away first and removed
- * after. Names: new memory (rk_free). */
+/* A new folder with an unpredictable name beside `path` (its parent must exist). Fill it, then
+ * commit syncs it and renames it to path; an existing folder of that name is moved away first and
+ * removed after. When commit fails, temp is still there: rk_dir_remove it. Names: new memory
+ * (rk_free). */
 rk_status rk_dir_temp(char **temp, const char *path, rk_error *err);
 rk_status rk_dir_commit(const char *temp, const char *path, rk_error *err);
 /* Removes a folder with all in it; no links are followed; errors are ignored. */

@@ -255,7 +255,11 @@ rk_status rk_dir_commit(const char *temp, const char *path, rk_error *err)
     }
     if (rename(temp, path) < 0) {
         st = io_fail(err, path, "renaming");
-        if (away) rename(away, path);
+        /* where even the way back fails the old folder stays under its other name */
+        if (away && rename(away, path) < 0) {
+            rk_free(away);
+            away = NULL;
+        }
         goto done;
     }
     st = sync_folder(parent, err);

@@ -3,8 +3,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 
 enum { FILE_MAX = 256 << 20 };
 
@@ -33,6 +35,65 @@ static bool too_deep(const char *text, size_t length, size_t *at)
     return false;
 }
 
+static size_t number_end(const char *text, size_t length, size_t at)
+{
+    while (at < length && text[at] && strchr("0123456789+-.eE", text[at])) at++;
+    return at;
+}
+
+/* True for a whole number that does not fit 64 bits. */
+static bool too_big(const char *number, size_t length)
+{
+    const bool negative = length > 0 && number[0] == '-';
+    const char *limit = negative ? "9223372036854775808" : "9223372036854775807";
+    if (negative) {
+        number++;
+        length--;
+    }
+    for (size_t i = 0; i < length; i++)
+        if (number[i] < '0' || number[i] > '9') return false;
+    return length > 19 || (length == 19 && memcmp(number, limit, 19) > 0);
+}
+
+/* The text with ".0" after each whole number that does not fit 64 bits, so that it reads as a
+ * real: files of the wild hold such numbers (model_max_length) where nobody needs them. */
+static void widen(rk_buffer *out, const char *text, size_t length)
+{
+    bool quoted = false;
+    size_t i = 0, done = 0;
+    while (i < length) {
+        const char c = text[i];
+        size_t end = i + 1;
+        if (quoted) {
+            if (c == '\\') end = i + 2;
+            else if (c == '"') quoted = false;
+        } else if (c == '"') {
+            quoted = true;
+        } else if (c == '-' || (c >= '0' && c <= '9')) {
+            end = number_end(text, length, i);
+            if (too_big(text + i, end - i)) {
+                rk_buffer_put(out, text + done, end - done);
+                rk_buffer_puts(out, ".0");
+                done = end;
+            }
+        }
+        i = end;
+    }
+    rk_buffer_put(out, text + done, length - done);
+}
+
+static json_t *load(const char *text, size_t length, json_error_t *e)
+{
+    json_t *value = json_loadb(text, length, JSON_REJECT_DUPLICATES, e);
+    rk_buffer wide = {0};
+
+    if (value || json_error_code(e) != json_error_numeric_overflow) return value;
+    widen(&wide, text, length);
+    if (!wide.failed) value = json_loadb(wide.data, wide.length, JSON_REJECT_DUPLICATES, e);
+    rk_buffer_free(&wide);
+    return value;
+}
+
 rk_status rk_json_parse(json_t **out, const char *text, size_t length, const char *path,
                         rk_error *err)
 {
@@ -44,10 +105,14 @@ rk_status rk_json_parse(json_t **out, const char *text, size_t length, const cha
     rk_quote(name, path, strlen(path));
     if (length >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0))
         return rk_fail(err, RK_E_FORMAT, "%s: this is UTF-16; JSON must be UTF-8", name);
+    if (!rk_utf8_valid(text, length, &at))
+        return rk_fail(err, RK_E_FORMAT, "%s: not UTF-8 at byte %zu", name, at);
     if (too_deep(text, length, &at))
         return rk_fail(err, RK_E_FORMAT, "%s: nested deeper than %d at byte %zu", name,
                        RK_JSON_DEPTH, at);
-    *out = json_loadb(text, length, JSON_REJECT_DUPLICATES, &e);
+    *out = load(text, length, &e);
+    if (!*out && json_error_code(&e) == json_error_out_of_memory)
+        return rk_fail(err, RK_E_MEMORY, "%s: out of memory", name);
     if (!*out)
         return rk_fail(err, RK_E_FORMAT, "%s:%d: not valid JSON at column %d: %s", name, e.line,
                        e.column, rk_quote(what, e.text, strlen(e.text)));
@@ -57,12 +122,13 @@ rk_status rk_json_parse(json_t **out, const char *text, size_t length, const cha
 rk_status rk_json_load(json_t **out, const char *path, rk_error *err)
 {
     char *text;
-    size_t length;
+    size_t length, at = 0;
     rk_status st = rk_file_read(&text, &length, path, FILE_MAX, err);
 
     *out = NULL;
     if (st) return st;
-    st = rk_json_parse(out, text, length, path, err);
+    if (length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) at = 3;   /* a byte order mark */
+    st = rk_json_parse(out, text + at, length - at, path, err);
     rk_free(text);
     return st;
 }
@@ -85,15 +151,25 @@ rk_status rk_json_size(size_t *out, const json_t *object, const char *key, size_
 {
     const json_t *v = present(object, key);
     char name[RK_QUOTE_SIZE];
+    size_t n = 0;
+    bool ok;
     double x;
 
     if (!v) return RK_OK;
     if (!json_is_number(v)) return wrong(err, path, key, "a whole number");
     x = json_number_value(v);
-    if (x != floor(x) || x < (double)min || x > (double)max)
-        return rk_fail(err, RK_E_FORMAT, "%s: \"%s\" is %.17g; a whole number from %zu to %zu is wanted",
+    if (json_is_integer(v)) {
+        ok = json_integer_value(v) >= 0;
+        if (ok) n = (size_t)json_integer_value(v);
+    } else {
+        ok = x >= 0 && x < 0x1p63 && x == floor(x);
+        if (ok) n = (size_t)x;
+    }
+    if (!ok || n < min || n > max)
+        return rk_fail(err, RK_E_FORMAT,
+                       "%s: \"%s\" is %.17g; a whole number from %zu to %zu is wanted",
                        rk_quote(name, path, strlen(path)), key, x, min, max);
-    *out = json_is_integer(v) ? (size_t)json_integer_value(v) : (size_t)x;
+    *out = n;
     return RK_OK;
 }
 

@@ -22,8 +22,8 @@ char *rk_strndup(const char *text, size_t length);
 bool rk_mul(size_t *out, size_t a, size_t b);
 bool rk_add(size_t *out, size_t a, size_t b);
 
-/* Tests: the allocation numbered `nth` from now (0 the next) fails, and all after it when `forever`.
- * SIZE_MAX switches it off. Returns the number of allocations since the last call. */
+/* Tests: the allocation numbered `nth` from now (0 the next) fails, and all after it when
+ * `forever`. SIZE_MAX switches it off. Returns the number of allocations since the last call. */
 size_t rk_mem_fail_at(size_t nth, bool forever);
 
 #endif

@@ -54,6 +54,7 @@ const char *rk_quote(char out[RK_QUOTE_SIZE], const char *text, size_t length)
     while (i < length && i < CUT) {
         const unsigned char c = (unsigned char)text[i];
         const size_t n = rk_utf8_length(text + i, length - i);
+        if (n > 1 && i + n > CUT) break;
         if (n > 1 && !(c == 0xc2 && (unsigned char)text[i + 1] < 0xa0)) {
             memcpy(out + o, text + i, n);
             o += n;

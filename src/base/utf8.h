@@ -15,7 +15,8 @@ size_t rk_utf8_decode(uint32_t *cp, const char *text, size_t length);
 /* Writes cp (a valid scalar value) into out; returns 1..4. */
 size_t rk_utf8_encode(char out[4], uint32_t cp);
 
-/* True when the whole text is valid; else *bad (unless NULL) is the offset of the first bad byte. */
+/* True when the whole text is valid; else *bad (unless NULL) is the offset of the first bad
+ * byte. */
 bool rk_utf8_valid(const char *text, size_t length, size_t *bad);
 
 #endif

@@ -17,8 +17,8 @@ typedef struct rk_folder {
     rk_weights *quant;        /* quant.safetensors (learned ranges), NULL when absent */
 } rk_folder;
 
-/* Weights: model.safetensors, else model.safetensors.index.json (shards), else pytorch_model.bin, else
- * RK_E_OPEN that lists what was looked for. */
+/* Weights: model.safetensors, else model.safetensors.index.json (shards), else pytorch_model.bin,
+ * else RK_E_OPEN that lists what was looked for. */
 rk_status rk_folder_open(rk_folder **out, const char *path, bool with_weights, rk_error *err);
 void rk_folder_close(rk_folder *f);
 

@@ -125,7 +125,7 @@ static rk_status take_line(rk_pk_machine *m, const uint8_t **p, size_t *length)
 
 static rk_status push_new(rk_pk_machine *m, rk_pk_node **node, rk_pk_type type)
 {
-    uint32_t number;
+    uint32_t number = 0;
     const rk_status st = rk_pk_new(m, &number, type);
     if (st) return st;
     *node = rk_pk_at(m, number);
@@ -370,8 +370,8 @@ static rk_status push_global(rk_pk_machine *m, const uint8_t *module, size_t mod
 
 static rk_status op_global(rk_pk_machine *m, int n)
 {
-    const uint8_t *module, *name;
-    size_t module_length, name_length;
+    const uint8_t *module = NULL, *name = NULL;
+    size_t module_length = 0, name_length = 0;
     rk_status st;
 
     (void)n;

@@ -82,8 +82,9 @@ static rk_status open_shard(reader *r, const char *dir, const char *file)
         const char *said = json_string_value(json_object_get(r->map, key));
         if (said && strcmp(said, file) == 0) continue;
         rk_quote(tensor, key, strlen(key));
-        return rk_fail(r->err, RK_E_FORMAT, "%s: shard \"%s\" has tensor \"%s\", which the index %s",
-                       r->path, name, tensor, said ? "puts in another shard" : "does not list");
+        return rk_fail(r->err, RK_E_FORMAT,
+                       "%s: shard \"%s\" has tensor \"%s\", which the index %s", r->path, name,
+                       tensor, said ? "puts in another shard" : "does not list");
     }
     r->w->count += part->count;
     return RK_OK;

@@ -3,8 +3,8 @@
 #include <float.h>
 #include <math.h>
 
-/* The smallest scale: far below any real activation, far above the subnormals, so that 1 / scale and
- * the product of two scales stay finite and normal. */
+/* The smallest scale: far below any real activation, far above the subnormals, so that 1 / scale
+ * and the product of two scales stay finite and normal. */
 static const float SCALE_FLOOR = 1e-12f;
 
 static float sane(float x)

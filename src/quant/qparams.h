@@ -27,7 +27,8 @@ uint8_t rk_quantize_u8(float x, rk_qparams q);
 /* code = clamp(round_half_even(x / scale), -127, 127); NaN gives 0. */
 int8_t rk_quantize_s8(float x, float scale);
 
-/* scales[r] and codes[r, :] of a row-major matrix [rows, cols], one scale a row. codes may be NULL. */
+/* scales[r] and codes[r, :] of a row-major matrix [rows, cols], one scale a row. codes may be
+ * NULL. */
 void rk_quantize_rows_s8(int8_t *codes, float *scales, const float *w, size_t rows, size_t cols);
 
 #endif
