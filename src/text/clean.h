@@ -12,12 +12,16 @@ enum {
     RK_CLEAN_STOPWORDS = 8,       /* remove Sastrawi's stop words, word by word */
     RK_CLEAN_KEEP_NEGATION = 16   /* with STOPWORDS: keep tidak, bukan, belum, ... */
 };
-enum { RK_CLEAN_SEED = RK_CLEAN_LOWER | RK_CLEAN_STRIP_SPECIAL | RK_CLEAN_COLLAPSE | RK_CLEAN_STOPWORDS };
+enum {
+    RK_CLEAN_SEED = RK_CLEAN_LOWER | RK_CLEAN_STRIP_SPECIAL | RK_CLEAN_COLLAPSE |
+                    RK_CLEAN_STOPWORDS
+};
 
 /* "none", "seed", or steps by comma: lower, strip-special, collapse, stopwords,
  * stopwords-keep-negation. RK_E_ARG names an unknown step and lists the known ones. */
 rk_status rk_clean_parse(unsigned *steps, const char *text, rk_error *err);
-/* The canonical spelling ("none", "seed", "lower,collapse"); rk_free it; NULL when out of memory. */
+/* The canonical spelling ("none", "seed", "lower,collapse"); rk_free it; NULL when out of
+ * memory. */
 char *rk_clean_name(unsigned steps);
 
 /* Appends the cleaned text to out (out->failed on memory). text must be valid UTF-8. */

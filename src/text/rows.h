@@ -1,5 +1,5 @@
-/* Rows of a data file: text and label. TSV (raw, no quoting) or CSV (RFC 4180) by the file's ending;
- * a header line `text<TAB>label` is recognised. DESIGN section 4, bad-inputs 2.13. */
+/* Rows of a data file: text and label. TSV (raw, no quoting) or CSV (RFC 4180) by the file's
+ * ending; a header line `text<TAB>label` is recognised. DESIGN section 4, bad-inputs 2.13. */
 #ifndef RK_TEXT_ROWS_H
 #define RK_TEXT_ROWS_H
 
@@ -42,8 +42,8 @@ rk_status rk_labels_from_rows(rk_labels *out, const rk_rows *rows, rk_error *err
 rk_status rk_labels_copy(rk_labels *out, const char *const *names, size_t count, rk_error *err);
 void rk_labels_free(rk_labels *labels);    /* takes a zeroed struct */
 
-/* Sets label_id of every row; a label not in the list is RK_E_FORMAT: file, line, the known labels and
- * the nearest one. */
+/* Sets label_id of every row; a label not in the list is RK_E_FORMAT: file, line, the known labels
+ * and the nearest one. */
 rk_status rk_rows_bind(rk_rows *rows, const rk_labels *labels, rk_error *err);
 
 #endif

@@ -10,7 +10,8 @@
 #include "base/status.h"
 #include "text/rows.h"
 
-typedef struct rk_tokenizer rk_tokenizer;   /* immutable once made: any number of threads may encode */
+/* Immutable once made: any number of threads may encode. */
+typedef struct rk_tokenizer rk_tokenizer;
 
 /* From a model folder: tokenizer.json (WordPiece) where present, else vocab.txt with
  * tokenizer_config.json. RK_E_FORMAT when the two disagree on an id. */
@@ -18,7 +19,8 @@ rk_status rk_tokenizer_open(rk_tokenizer **out, const char *folder, rk_error *er
 /* From what rk_tokenizer_json wrote (ONNX metadata); path names the source in errors. */
 rk_status rk_tokenizer_from_json(rk_tokenizer **out, const json_t *json, const char *path,
                                  rk_error *err);
-/* From a list of tokens (ids by order) that holds [PAD] [UNK] [CLS] [SEP] [MASK], lower-casing on. */
+/* From a list of tokens (ids by order) that holds [PAD] [UNK] [CLS] [SEP], [MASK] maybe too;
+ * lower-casing on. */
 rk_status rk_tokenizer_from_tokens(rk_tokenizer **out, const char *const *tokens, size_t count,
                                    rk_error *err);
 void rk_tokenizer_close(rk_tokenizer *t);
@@ -33,8 +35,8 @@ json_t *rk_tokenizer_json(const rk_tokenizer *t);
  * transformers' AutoTokenizer reads the folder. */
 rk_status rk_tokenizer_save(const rk_tokenizer *t, const char *folder, rk_error *err);
 
-/* Ids of one text with [CLS] and [SEP], at most max_length of them (>= 2; longer texts lose their end,
- * *truncated, unless NULL, says so). Appends to *ids; capacity grows by rk_realloc. */
+/* Ids of one text with [CLS] and [SEP], at most max_length of them (>= 2; longer texts lose their
+ * end, *truncated, unless NULL, says so). Appends to *ids; capacity grows by rk_realloc. */
 typedef struct rk_ids {
     int32_t *id;
     size_t count, capacity;

@@ -1,0 +1,126 @@
+/* Inside a tokenizer; for the files of this folder only. */
+#ifndef RK_TEXT_TOKENIZER_PARTS_H
+#define RK_TEXT_TOKENIZER_PARTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "text/normalize.h"
+#include "text/tokenizer.h"
+#include "text/trie.h"
+
+enum {
+    RK_VOCAB_MAX = 2000000,      /* ids are below */
+    RK_TOKEN_BYTES_MAX = 1024,
+    RK_PREFIX_BYTES_MAX = 100,   /* of the mark of continuing pieces, "##" */
+    RK_WORD_CHARS_MAX = 10000    /* the most that max_input_chars_per_word may be */
+};
+
+/* A token taken whole wherever it stands in a text. */
+typedef struct rk_added {
+    int32_t id;
+    bool single_word, lstrip, rstrip, normalized, special;
+} rk_added;
+
+/* Finds added tokens: values of the trie are indices into added[]. */
+typedef struct rk_added_set {
+    rk_trie trie;
+    bool any, starts[256];
+} rk_added_set;
+
+enum { RK_UNK, RK_CLS, RK_SEP, RK_PAD, RK_MASK, RK_SPECIALS };
+
+typedef struct rk_slot {
+    size_t offset;               /* of the token in names.data */
+    uint32_t length;
+    bool used;
+    bool model;                  /* in the WordPiece vocabulary; false: added only */
+    bool added;                  /* in added[] */
+} rk_slot;
+
+struct rk_tokenizer {
+    size_t size, capacity;       /* of slot, which is indexed by id */
+    rk_slot *slot;
+    rk_buffer names;             /* tokens, each with a NUL behind it */
+    rk_normalizer norm;
+    int strip_accents;           /* as the file has it: 0, 1, or -1 for "as lower" */
+    bool split;                  /* BERT's pre-tokeniser; false: a text is one word */
+    char *prefix;
+    size_t prefix_length, max_chars;
+    char *special[RK_SPECIALS];  /* names; [MASK] may be absent from the vocabulary */
+    int32_t special_id[RK_SPECIALS];
+    unsigned fixed;              /* 1 << special: named by tokenizer.json, not only by default */
+    rk_added *added;
+    size_t added_count, added_capacity;
+    rk_added_set raw, normalized;
+    rk_trie pieces;
+    uint32_t head[2][256];       /* children of the root, and of the node of the prefix */
+};
+
+/* ---- making one (tokenizer.c): new, tokens, index, added tokens, ready ---- */
+
+/* With BERT's defaults. NULL when out of memory. */
+rk_tokenizer *rk_tokenizer_new(void);
+/* A token of the WordPiece vocabulary. RK_E_FORMAT when the id is taken (names both), too large, or
+ * the token too long. where names the source ("FILE" or "FILE:LINE", made safe to print). */
+rk_status rk_tokenizer_put(rk_tokenizer *t, int64_t id, const char *text, size_t length,
+                           const char *where, rk_error *err);
+/* Makes the vocabulary searchable; of equal tokens the last id stays. */
+rk_status rk_tokenizer_index(rk_tokenizer *t, const char *where, rk_error *err);
+/* Id of a token of the vocabulary or an added one; -1 when there is none. */
+int32_t rk_tokenizer_find(const rk_tokenizer *t, const char *text, size_t length);
+/* Marks a token as added, and makes it when the vocabulary lacks it: under the next free id, which
+ * must be `id` unless that is -1. A token that is added already stays as it is. */
+rk_status rk_tokenizer_add(rk_tokenizer *t, const char *text, size_t length, rk_added added,
+                           const char *where, rk_error *err);
+rk_status rk_tokenizer_name(rk_tokenizer *t, int special, const char *text, rk_error *err);
+/* Checks the special tokens, adds them, and makes the rest; the last step. */
+rk_status rk_tokenizer_ready(rk_tokenizer *t, const char *where, rk_error *err);
+
+/* ---- files ---- */
+
+/* Fills t (new) from a tokenizer.json document, up to but without rk_tokenizer_ready. */
+rk_status rk_tokenizer_parse(rk_tokenizer *t, const json_t *json, const char *path, rk_error *err);
+/* Reads vocab.txt into t (new). */
+rk_status rk_vocab_read(rk_tokenizer *t, const char *path, rk_error *err);
+/* RK_E_FORMAT when vocab.txt at path has other tokens than t. */
+rk_status rk_vocab_agrees(const rk_tokenizer *t, const char *path, rk_error *err);
+/* Takes special tokens, switches and added tokens from tokenizer_config.json. fixed: t has a
+ * tokenizer.json behind it, and what contradicts it is RK_E_FORMAT. */
+rk_status rk_tokenizer_config(rk_tokenizer *t, const json_t *config, bool fixed, const char *path,
+                              rk_error *err);
+
+/* ---- a text in words ---- */
+
+/* word and token return false to stop early. */
+typedef struct rk_word_sink {
+    bool (*word)(void *context, const char *text, size_t length);
+    bool (*token)(void *context, int32_t id);
+    void *context;
+    rk_scratch scratch;          /* zeroed before the first text, freed after the last */
+} rk_word_sink;
+
+/* Finds added tokens, normalises what lies between and splits it into words. text is valid UTF-8.
+ * False when out of memory; a stop by the sink is true. */
+bool rk_words(const rk_tokenizer *t, const char *text, size_t length, rk_word_sink *sink);
+
+/* Ids of one word (longest match first, the unknown token when a part is not found), appended. */
+bool rk_wordpiece(const rk_tokenizer *t, const char *word, size_t length, rk_ids *ids);
+bool rk_ids_reserve(rk_ids *ids, size_t more);
+
+/* As rk_tokenizer_encode for text that is known to be valid UTF-8; scratch is used again. */
+bool rk_encode_valid(const rk_tokenizer *t, const char *text, size_t length, size_t max_length,
+                     rk_ids *ids, bool *truncated, rk_scratch *scratch);
+
+/* ---- added tokens (added.c) ---- */
+
+rk_status rk_added_sets_make(rk_tokenizer *t, const char *where, rk_error *err);
+void rk_added_set_free(rk_added_set *set);
+/* The next added token of text at or after *at that counts as a match: fills *start and *stop (the
+ * white space that it takes along included) and *index. `from` is the end of the match before. */
+bool rk_added_next(const rk_tokenizer *t, const rk_added_set *set, const char *text, size_t length,
+                   size_t from, size_t *at, size_t *start, size_t *stop, size_t *index);
+
+#endif

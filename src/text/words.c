@@ -1,0 +1,87 @@
+#include "text/tokenizer_parts.h"
+
+#include "base/utf8.h"
+#include "text/unicode.h"
+
+enum { IN_WORD, BETWEEN, ALONE };
+
+/* What the character at text does to words, and its bytes. */
+static int kind_of(const char *text, size_t length, size_t *used)
+{
+    const unsigned char c = (unsigned char)text[0];
+    uint32_t cp = c;
+    unsigned bits;
+
+    *used = 1;
+    if (c < 0x80) {
+        if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) return IN_WORD;
+        if (c == ' ') return BETWEEN;
+    } else {
+        *used = rk_utf8_decode(&cp, text, length);
+        if (*used == 0) *used = 1;    /* the caller has checked; never a loop without end */
+    }
+    bits = rk_char_class(cp);
+    return bits & RK_CHAR_SPACE ? BETWEEN : bits & RK_CHAR_PUNCT ? ALONE : IN_WORD;
+}
+
+/* Normalised text into words. False when the sink stops. */
+static bool split(const char *text, size_t length, rk_word_sink *sink)
+{
+    size_t start = 0, i = 0;
+
+    while (i < length) {
+        size_t used;
+        const int kind = kind_of(text + i, length - i, &used);
+        if (kind != IN_WORD) {
+            if (i > start && !sink->word(sink->context, text + start, i - start)) return false;
+            if (kind == ALONE && !sink->word(sink->context, text + i, used)) return false;
+            start = i + used;
+        }
+        i += used;
+    }
+    return start >= length || sink->word(sink->context, text + start, length - start);
+}
+
+static bool split_or_whole(const rk_tokenizer *t, const char *text, size_t length,
+                           rk_word_sink *sink)
+{
+    if (t->split) return split(text, length, sink);
+    return length == 0 || sink->word(sink->context, text, length);
+}
+
+/* What lies between the added tokens that are looked for in the raw text. */
+static bool between(const rk_tokenizer *t, const char *text, size_t length, rk_word_sink *sink,
+                    bool *failed)
+{
+    size_t from = 0, at = 0, start, stop, index;
+    const char *clean;
+    size_t clean_length;
+
+    if (!rk_normalize(&sink->scratch, &t->norm, text, length)) {
+        *failed = true;
+        return false;
+    }
+    clean = sink->scratch.data;
+    clean_length = sink->scratch.length;
+    while (rk_added_next(t, &t->normalized, clean, clean_length, from, &at, &start, &stop,
+                         &index)) {
+        if (start > from && !split_or_whole(t, clean + from, start - from, sink)) return false;
+        if (!sink->token(sink->context, t->added[index].id)) return false;
+        from = stop;
+    }
+    return from >= clean_length || split_or_whole(t, clean + from, clean_length - from, sink);
+}
+
+bool rk_words(const rk_tokenizer *t, const char *text, size_t length, rk_word_sink *sink)
+{
+    size_t from = 0, at = 0, start, stop, index;
+    bool failed = false;
+
+    while (rk_added_next(t, &t->raw, text, length, from, &at, &start, &stop, &index)) {
+        if (start > from && !between(t, text + from, start - from, sink, &failed)) return !failed;
+        if (!sink->token(sink->context, t->added[index].id)) return true;
+        from = stop;
+    }
+    if (from < length) between(t, text + from, length - from, sink, &failed);
+    return !failed;
+}
