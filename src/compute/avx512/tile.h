@@ -1,0 +1,81 @@
+/* The tile of all AVX-512 products: up to 13 rows by 32 columns in 26 accumulators. Every kind of
+ * product takes 4 bytes of x a step (a float, a pair of bfloat16, a quad of u8) and broadcasts them.
+ *
+ * The including file defines first
+ *   tile_acc, tile_weights         types: accumulator, 16 columns of weights of one step
+ *   TILE_STEP                      bytes of a panel a step (32 columns)
+ *   tile_load(panel, half)         weights of columns 16 half .. 16 half + 15
+ *   tile_mac(acc, x, weights)      x: address of 4 bytes
+ *   tile_put(product, row, col, acc)  the epilogue of 16 columns of a row
+ * and gets tile_span. */
+#ifndef RK_COMPUTE_AVX512_TILE_H
+#define RK_COMPUTE_AVX512_TILE_H
+
+#include "compute/simd/epilogue.h"
+
+enum { TILE_ROWS = 13, TILE_COLUMNS = 32, TILE_AHEAD = 1536 };
+
+/* rows is a constant at every call, so that all loops over it unroll. */
+V16_INLINE void tile_run(const size_t rows, const rk_product *p, size_t row, size_t panel)
+{
+    const size_t ld = p->x_stride, steps = p->w->depth / p->w->kernel->k_side;
+    const uint8_t *w = (const uint8_t *)p->w->data + panel * p->w->panel_bytes;
+    const uint8_t *x = p->x + row * ld;
+    tile_acc c[TILE_ROWS][2];
+
+#pragma GCC unroll 13
+    for (size_t r = 0; r < rows; r++) memset(c[r], 0, sizeof c[r]);
+    for (size_t k = 0; k < steps; k++) {
+        const tile_weights b0 = tile_load(w, 0), b1 = tile_load(w, 1);
+        _mm_prefetch((const char *)w + TILE_AHEAD, _MM_HINT_T0);
+        if (TILE_STEP > 64) _mm_prefetch((const char *)w + TILE_AHEAD + 64, _MM_HINT_T0);
+#pragma GCC unroll 13
+        for (size_t r = 0; r < rows; r++) {
+            c[r][0] = tile_mac(c[r][0], x + r * ld, b0);
+            c[r][1] = tile_mac(c[r][1], x + r * ld, b1);
+        }
+        w += TILE_STEP;
+        x += 4;
+    }
+#pragma GCC unroll 13
+    for (size_t r = 0; r < rows; r++) {
+        tile_put(p, row + r, panel * TILE_COLUMNS, c[r][0]);
+        tile_put(p, row + r, panel * TILE_COLUMNS + 16, c[r][1]);
+    }
+}
+
+static void tile_rows(size_t rows, const rk_product *p, size_t row, size_t panel)
+{
+    switch (rows) {
+    case 1: tile_run(1, p, row, panel); break;
+    case 2: tile_run(2, p, row, panel); break;
+    case 3: tile_run(3, p, row, panel); break;
+    case 4: tile_run(4, p, row, panel); break;
+    case 5: tile_run(5, p, row, panel); break;
+    case 6: tile_run(6, p, row, panel); break;
+    case 7: tile_run(7, p, row, panel); break;
+    case 8: tile_run(8, p, row, panel); break;
+    case 9: tile_run(9, p, row, panel); break;
+    case 10: tile_run(10, p, row, panel); break;
+    case 11: tile_run(11, p, row, panel); break;
+    case 12: tile_run(12, p, row, panel); break;
+    case 13: tile_run(13, p, row, panel); break;
+    default: break;
+    }
+}
+
+/* Panels outside, so that one panel stays in the second cache while all rows pass it; the rows in
+ * tiles of nearly equal height, as a low last tile would waste half its time. */
+static void tile_span(const rk_product *p, size_t row0, size_t row1, size_t panel0, size_t panel1)
+{
+    const size_t rows = row1 - row0, tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
+
+    for (size_t j = panel0; j < panel1; j++) {
+        for (size_t i = 0; i < tiles; i++) {
+            const size_t first = rows * i / tiles, last = rows * (i + 1) / tiles;
+            tile_rows(last - first, p, row0 + first, j);
+        }
+    }
+}
+
+#endif
