@@ -31,6 +31,18 @@ static void put_head(rk_buffer *b, const json_t *report)
     rk_buffer_puts(b, "</head>\n<body>\n<main>\n");
 }
 
+/* "2026-11-25T08:30:12Z" as 2026-11-25 08:30 UTC; anything else as it is. */
+static void put_time(rk_buffer *b, const char *text)
+{
+    static const char form[] = "0000-00-00T00:00:00Z";
+    bool fits = strlen(text) == sizeof form - 1;
+
+    for (size_t i = 0; fits && i < sizeof form - 1; i++)
+        fits = form[i] == '0' ? text[i] >= '0' && text[i] <= '9' : text[i] == form[i];
+    if (fits) rk_buffer_printf(b, "%.10s %.5s UTC", text, text + 11);
+    else rk_page_name(b, text);
+}
+
 static void put_over(rk_buffer *b, const json_t *report)
 {
     const char *created = rk_page_string(report, "created");
@@ -38,7 +50,7 @@ static void put_over(rk_buffer *b, const json_t *report)
     rk_buffer_puts(b, "<header>\n<p class=\"over\">Ringkas report");
     if (created) {
         rk_buffer_puts(b, " \xc2\xb7 ");
-        rk_page_name(b, created);
+        put_time(b, created);
     }
     rk_buffer_puts(b, "</p>\n");
 }
@@ -86,6 +98,7 @@ static void put_run(rk_buffer *b, const json_t *run)
     const json_t *kept = rk_page_kept(run);
     const size_t epochs = json_array_size(json_object_get(run, "epochs"));
     const char *between = " <span>";
+    bool beside;
 
     rk_buffer_puts(b, "<div class=\"run\">\n<h3>");
     rk_page_precision(b, rk_page_string(run, "name"));
@@ -114,10 +127,11 @@ static void put_run(rk_buffer *b, const json_t *run)
     rk_buffer_puts(b, *between == ',' ? "</span></h3>\n" : "</h3>\n");
     rk_buffer_puts(b, "<div class=\"charts\">\n");
     rk_page_loss_chart(b, run);
-    rk_page_f1_chart(b, run);
-    rk_buffer_puts(b, "</div>\n");
+    beside = !rk_page_f1_chart(b, run) && epochs;
+    /* The table takes the place of a chart that is not there. */
+    rk_buffer_puts(b, beside ? "<div>\n" : "</div>\n");
     if (epochs) rk_page_epochs(b, run);
-    rk_buffer_puts(b, "</div>\n");
+    rk_buffer_puts(b, beside ? "</div>\n</div>\n</div>\n" : "</div>\n");
 }
 
 static void put_runs(rk_buffer *b, const json_t *report)
@@ -213,7 +227,11 @@ static void put_how(rk_buffer *b, const json_t *report)
         rk_page_seconds(b, seconds);
         close_fact(b);
     }
-    text_fact(b, report, "created", "When");
+    if (rk_page_string(report, "created")) {
+        open_fact(b, "When");
+        put_time(b, rk_page_string(report, "created"));
+        close_fact(b);
+    }
     text_fact(b, report, "ringkas", "Ringkas");
     rk_buffer_puts(b, "</dl>\n</section>\n");
 }

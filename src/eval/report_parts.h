@@ -58,7 +58,7 @@ void rk_page_reading(rk_buffer *b, const json_t *report, const rk_page_verdict *
 
 void rk_page_intervals(rk_buffer *b, const json_t *results, const rk_page_verdict *v);
 void rk_page_loss_chart(rk_buffer *b, const json_t *run);
-void rk_page_f1_chart(rk_buffer *b, const json_t *run);
+bool rk_page_f1_chart(rk_buffer *b, const json_t *run);   /* false: nothing to draw */
 /* The epoch that was kept, or NULL. */
 const json_t *rk_page_kept(const json_t *run);
 

@@ -231,11 +231,11 @@ static void put_raw(rk_buffer *b, const json_t *curve, const loss_scale *s)
     rk_buffer_puts(b, "\"/>\n");
 }
 
-/* Exponential moving average over about a fortieth of the steps, with the start's bias taken out. */
+/* Exponential moving average over about a thirtieth of the steps, with the start's bias taken out. */
 static void put_smooth(rk_buffer *b, const json_t *curve, const loss_scale *s)
 {
     const size_t n = json_array_size(curve), each = n / SHOWN + 1;
-    const double keep = 1.0 - 1.0 / fmax((double)n / 40.0, 1.0);
+    const double keep = 1.0 - 1.0 / fmax((double)n / 30.0, fmin(6.0, (double)n / 4.0));
     double step, loss, mean = 0.0, weight = 0.0;
 
     rk_buffer_puts(b, "<polyline class=\"line\" points=\"");
@@ -317,7 +317,7 @@ static void put_epoch(rk_buffer *b, const json_t *run, const json_t *epoch, cons
     }
 }
 
-void rk_page_f1_chart(rk_buffer *b, const json_t *run)
+bool rk_page_f1_chart(rk_buffer *b, const json_t *run)
 {
     const json_t *epoch, *epochs = json_object_get(run, "epochs");
     const double bottom = HEIGHT - BOTTOM;
@@ -332,7 +332,7 @@ void rk_page_f1_chart(rk_buffer *b, const json_t *run)
         low = fmin(low, f1);
         high = fmax(high, f1);
     }
-    if (isinf(first)) return;
+    if (!(last > first)) return false;    /* one epoch: the table says it all */
     x = axis_make(first - 0.5, last + 0.5, 8, false, LEFT, WIDTH - RIGHT);
     if (x.step < 1.0) x = (axis){ x.low, x.high, 1.0, 0, x.from, x.to };   /* whole epochs only */
     /* Room above for the values; nothing finer than a point, which is noise. */
@@ -350,4 +350,5 @@ void rk_page_f1_chart(rk_buffer *b, const json_t *run)
     json_array_foreach(epochs, i, epoch) put_epoch(b, run, epoch, &x, &y);
     put_x_axis(b, &x, bottom, "epoch", false);
     rk_buffer_puts(b, "</svg>\n</figure>\n");
+    return true;
 }

@@ -220,8 +220,7 @@ static void put_matrix(rk_buffer *b, const json_t *eval)
     const json_t *table = json_object_get(eval, "confusion");
     const size_t n = json_array_size(table);
 
-    rk_buffer_puts(b, "<div class=\"wide\"><table class=\"confusion\">\n<caption>Rows: the truth. "
-                      "Columns: the answer. Counts, and the share of the row.</caption>\n"
+    rk_buffer_puts(b, "<div class=\"wide\"><table class=\"confusion\">\n"
                       "<thead><tr><td></td>");
     for (size_t j = 0; j < n; j++) {
         rk_buffer_puts(b, "<th scope=\"col\">");
@@ -320,6 +319,9 @@ void rk_page_labels(rk_buffer *b, const json_t *results)
         const size_t n = json_array_size(json_object_get(eval_of(result), "confusion"));
         if (n > most) most = n;
     }
+    if (most && most <= MATRIX_MAX)
+        rk_buffer_puts(b, "<p class=\"note\">Down: the truth. Across: the answer. Counts of test "
+                          "rows, and their share of the true label.</p>\n");
     rk_buffer_puts(b, most > 4 ? "<div class=\"cards large\">\n" : "<div class=\"cards\">\n");
     json_array_foreach(results, i, result) {
         const json_t *eval = eval_of(result), *table = rk_page_part(eval, "confusion");

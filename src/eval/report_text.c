@@ -4,6 +4,8 @@
 #include "base/utf8.h"
 #include "eval/report_parts.h"
 
+enum { LONG = 24 };    /* bytes of a name that a narrow column can take */
+
 static const char DASH[] = "\xe2\x80\x93";
 static const char NO_BREAK[] = "\xc2\xa0";
 
@@ -42,8 +44,10 @@ static bool hidden(uint32_t cp)
            (cp >= 0xfdd0 && cp <= 0xfdef);
 }
 
-void rk_page_escape(rk_buffer *b, const char *text)
+/* breaks: lines may break after punctuation of paths and before the ending of a file's name. */
+static void put_escaped(rk_buffer *b, const char *text, bool breaks)
 {
+    static const char wbr[] = "<wbr/>";
     const size_t length = strlen(text);
 
     for (size_t i = 0; i < length;) {
@@ -54,6 +58,7 @@ void rk_page_escape(rk_buffer *b, const char *text)
             i++;
             continue;
         }
+        if (breaks && i > 0 && cp == '.') rk_buffer_puts(b, wbr);
         if (cp == '&') rk_buffer_puts(b, "&amp;");
         else if (cp == '<') rk_buffer_puts(b, "&lt;");
         else if (cp == '>') rk_buffer_puts(b, "&gt;");
@@ -63,13 +68,20 @@ void rk_page_escape(rk_buffer *b, const char *text)
         else if (hidden(cp)) rk_buffer_puts(b, "&#xFFFD;");
         else rk_buffer_put(b, text + i, n);
         i += n;
+        if (breaks && i < length && (cp == '_' || cp == '/' || cp == '-')) rk_buffer_puts(b, wbr);
     }
+}
+
+void rk_page_escape(rk_buffer *b, const char *text)
+{
+    put_escaped(b, text, false);
 }
 
 void rk_page_name(rk_buffer *b, const char *text)
 {
-    rk_buffer_puts(b, "<bdi>");
-    rk_page_escape(b, text);
+    /* Longer ones may break anywhere; breaking a short one would only look bad. */
+    rk_buffer_puts(b, strlen(text) > LONG ? "<bdi class=\"long\">" : "<bdi>");
+    put_escaped(b, text, true);
     rk_buffer_puts(b, "</bdi>");
 }
 

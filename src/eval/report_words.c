@@ -198,7 +198,15 @@ static void put_why(rk_buffer *b, const rk_page_verdict *v)
         rk_buffer_puts(b, "It is the smallest file that is not shown to lose accuracy.");
         return;
     }
-    rk_buffer_puts(b, "It takes ");
+    if (v->ship != v->best && rk_page_part(own, "accuracy_ci95")) {
+        rk_buffer_puts(b, "It is right on ");
+        rk_page_percent(b, rk_page_number(own, "accuracy"));
+        rk_buffer_puts(b, " of the test rows (95% interval ");
+        put_interval(b, own, "accuracy_ci95");
+        rk_buffer_puts(b, "), takes ");
+    } else {
+        rk_buffer_puts(b, "It takes ");
+    }
     rk_page_bytes(b, rk_page_number(v->ship, "model_bytes"));
     rk_buffer_puts(b, " instead of ");
     rk_page_bytes(b, rk_page_number(v->base, "model_bytes"));
