@@ -14,8 +14,9 @@
 enum {
     LENGTH_FIELD = 8,
     HEADER_MAX = 100000000,                       /* bytes; the cap of the format's own reader */
-    BRACKETS_MAX = 3 * RK_TENSORS_MAX + 2,        /* an entry, its shape, its offsets; the header */
-    COMMAS_MAX = (3 + RK_MAX_RANK + 2) * RK_TENSORS_MAX
+    SOME = 1024,                                  /* more than the limit, to be counted and named */
+    BRACKETS_MAX = 3 * (RK_TENSORS_MAX + SOME),   /* an entry, its shape, its offsets */
+    COMMAS_MAX = (3 + RK_MAX_RANK + 2) * (RK_TENSORS_MAX + SOME)
 };
 
 typedef struct span {
@@ -86,7 +87,7 @@ static rk_status read_shape(reader *r, rk_tensor *t, const json_t *shape)
     }
     t->rank = json_array_size(shape);
     if (!read_sizes(t->dim, shape))
-        return tensor_fail(r, t->name, "\"shape\" must be a list of whole numbers, none negative");
+        return tensor_fail(r, t->name, "\"shape\" must be a list of whole numbers below 2^63");
     return RK_OK;
 }
 
@@ -117,7 +118,7 @@ static rk_status read_entry(reader *r, size_t index, const json_t *entry, const 
     if (!st) st = read_shape(r, t, json_object_get(entry, "shape"));
     if (st) return st;
     if (!json_is_array(offsets) || json_array_size(offsets) != 2 || !read_sizes(at, offsets))
-        return tensor_fail(r, t->name, "\"data_offsets\" must be two whole numbers, none negative");
+        return tensor_fail(r, t->name, "\"data_offsets\" must be two whole numbers below 2^63");
     rk_shape_text(shape, t->dim, t->rank);
     if (at[1] < at[0]) {
         snprintf(what, sizeof what, "data_offsets [%zu, %zu] run backwards", at[0], at[1]);
@@ -184,19 +185,18 @@ static rk_status check_layout(reader *r, size_t data_size)
     return RK_OK;
 }
 
-static rk_status check_metadata(const char *path, const json_t *metadata, rk_status code,
-                                rk_error *err)
+static rk_status check_metadata(const char *path, const json_t *metadata, rk_error *err)
 {
     char name[RK_QUOTE_SIZE];
     const char *key;
     json_t *v;
 
     if (!json_is_object(metadata))
-        return rk_fail(err, code, "%s: \"__metadata__\" must be an object of strings", path);
+        return rk_fail(err, RK_E_FORMAT, "%s: \"__metadata__\" must be an object of strings", path);
     json_object_foreach((json_t *)(uintptr_t)metadata, key, v)
         if (!json_is_string(v))
-            return rk_fail(err, code, "%s: \"__metadata__\": \"%s\" must be a string", path,
-                           rk_quote(name, key, strlen(key)));
+            return rk_fail(err, RK_E_FORMAT, "%s: \"__metadata__\": \"%s\" must be a string",
+                           path, rk_quote(name, key, strlen(key)));
     return RK_OK;
 }
 
@@ -216,9 +216,9 @@ static rk_status read_names(reader *r, json_t *header)
     }
     v = json_object_get(header, "__metadata__");
     if (v) {
-        st = check_metadata(r->path, v, RK_E_FORMAT, r->err);
+        st = json_is_null(v) ? RK_OK : check_metadata(r->path, v, r->err);
         if (st) return st;
-        w->metadata = json_incref(v);
+        if (!json_is_null(v)) w->metadata = json_incref(v);
         json_object_del(header, "__metadata__");
         count--;
     }
