@@ -6,6 +6,7 @@
 #include "encoder/params.h"
 #include "encoder/ranges.h"
 #include "file/model_folder.h"
+#include "onnx/check.h"
 #include "ringkas.h"
 #include "text/clean.h"
 #include "text/tokenizer.h"
@@ -141,7 +142,8 @@ rk_status rk_export(const char *folder, const char *onnx_path, int opset, rk_err
     graph = (rk_bert_source){&s.config, s.params, s.ranges, rk_tokenizer_size(s.tokenizer)};
     st = rk_bert_graph(&m, &graph, opset ? opset : RK_EXPORT_OPSET, onnx_path, err);
     if (!st) st = describe(m, &s);
-    if (!st) st = rk_onnx_save(m, onnx_path, NULL, err);
+    if (!st) st = rk_onnx_check(m, err);
+    if (!st) st = rk_onnx_save(m, onnx_path, err);
 done:
     rk_onnx_close(m);
     source_close(&s);

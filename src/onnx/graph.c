@@ -147,6 +147,13 @@ void rk_attr_ints(rk_build *b, Onnx__NodeProto *node, const char *name, const in
     a->n_ints = count;
 }
 
+void rk_attr_tensor(rk_build *b, Onnx__NodeProto *node, const char *name, Onnx__TensorProto *t)
+{
+    Onnx__AttributeProto *a = attribute(b, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR);
+    if (a) a->t = t;
+    else rk_onnx_free(t);
+}
+
 void *rk_add_initializer(rk_build *b, const char *name, rk_dtype type, const size_t *dim, size_t rank)
 {
     Onnx__TensorProto *t;

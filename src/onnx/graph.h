@@ -28,6 +28,8 @@ void rk_attr_int(rk_build *b, Onnx__NodeProto *node, const char *name, int64_t v
 void rk_attr_float(rk_build *b, Onnx__NodeProto *node, const char *name, float value);
 void rk_attr_ints(rk_build *b, Onnx__NodeProto *node, const char *name, const int64_t *values,
                   size_t count);
+/* Takes t, also when it fails. */
+void rk_attr_tensor(rk_build *b, Onnx__NodeProto *node, const char *name, Onnx__TensorProto *t);
 
 /* Appends an initializer; returns its data (t->raw_data.data), to be filled; NULL when failed. */
 void *rk_add_initializer(rk_build *b, const char *name, rk_dtype type, const size_t *dim,

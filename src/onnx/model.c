@@ -180,16 +180,18 @@ static void append(ProtobufCBuffer *buffer, size_t length, const uint8_t *data)
     if (!s->st) s->st = rk_writer_put(s->writer, data, length, s->err);
 }
 
-rk_status rk_onnx_save(const rk_onnx *m, const char *path, uint64_t *bytes, rk_error *err)
+uint64_t rk_onnx_size(const rk_onnx *m) { return onnx__model_proto__get_packed_size(m->proto); }
+
+rk_status rk_onnx_save(const rk_onnx *m, const char *path, rk_error *err)
 {
     char name[RK_QUOTE_SIZE];
-    const size_t size = onnx__model_proto__get_packed_size(m->proto);
+    const uint64_t size = rk_onnx_size(m);
     sink s = {.base = {append}, .err = err};
     rk_status st;
 
     if (size >= FILE_LIMIT)
-        return rk_fail(err, RK_E_FORMAT, "%s: would be %zu bytes; an ONNX file must be smaller "
-                       "than 2 GiB", rk_quote(name, path, strlen(path)), size);
+        return rk_fail(err, RK_E_FORMAT, "%s: would be %llu bytes; an ONNX file must be smaller "
+                       "than 2 GiB", rk_quote(name, path, strlen(path)), (unsigned long long)size);
     st = rk_writer_open(&s.writer, path, err);
     if (st) return st;
     onnx__model_proto__pack_to_buffer(m->proto, &s.base);
@@ -197,9 +199,7 @@ rk_status rk_onnx_save(const rk_onnx *m, const char *path, uint64_t *bytes, rk_e
         rk_writer_abort(s.writer);
         return s.st;
     }
-    st = rk_writer_commit(s.writer, err);
-    if (!st && bytes) *bytes = size;
-    return st;
+    return rk_writer_commit(s.writer, err);
 }
 
 /* ---- opset and metadata ---- */

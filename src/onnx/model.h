@@ -32,9 +32,11 @@ rk_status rk_onnx_new(rk_onnx **out, const char *path, int64_t ir_version, int64
                       rk_error *err);
 void rk_onnx_close(rk_onnx *m);   /* takes NULL */
 
+/* Bytes that rk_onnx_save would write. */
+uint64_t rk_onnx_size(const rk_onnx *m);
 /* Writes atomically; the same tree gives the same bytes. RK_E_FORMAT when it would be 2 GiB or more
- * (nothing is written then). *bytes, unless NULL, is the size. */
-rk_status rk_onnx_save(const rk_onnx *m, const char *path, uint64_t *bytes, rk_error *err);
+ * (nothing is written then). */
+rk_status rk_onnx_save(const rk_onnx *m, const char *path, rk_error *err);
 
 /* Version of an operator set ("" is the default domain), 0 when it is not imported. */
 int64_t rk_onnx_opset(const rk_onnx *m, const char *domain);

@@ -153,6 +153,12 @@ size_t *rk_names_get(const rk_names *n, const char *key)
     return n->table[s] ? &n->entry[n->table[s] - 1].value : NULL;
 }
 
+const char *rk_names_key(const rk_names *n, const char *key)
+{
+    const size_t s = slot_of(n, key, hash(n, key));
+    return n->table[s] ? n->entry[n->table[s] - 1].key : NULL;
+}
+
 size_t rk_names_count(const rk_names *n) { return n->count; }
 
 const char *rk_names_fresh(rk_names *n, const char *base, size_t value)

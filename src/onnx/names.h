@@ -15,6 +15,8 @@ void rk_names_free(rk_names *n);         /* takes NULL */
 size_t *rk_names_add(rk_names *n, const char *key, size_t value, bool *added);
 /* The address of key's value, NULL when absent. */
 size_t *rk_names_get(const rk_names *n, const char *key);
+/* n's own copy of key (it lives as long as n), NULL when absent. */
+const char *rk_names_key(const rk_names *n, const char *key);
 size_t rk_names_count(const rk_names *n);
 
 /* A name not in n yet: `base`, else base_1, base_2, ...; it is added with `value`. The text belongs to n;

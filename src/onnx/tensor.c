@@ -17,7 +17,8 @@ static const struct {
     {16, RK_DT_BF16, "bfloat16"}, {17, RK_DT_NONE, "float8e4m3fn"},
     {18, RK_DT_NONE, "float8e4m3fnuz"}, {19, RK_DT_NONE, "float8e5m2"},
     {20, RK_DT_NONE, "float8e5m2fnuz"}, {21, RK_DT_NONE, "uint4"}, {22, RK_DT_NONE, "int4"},
-    {23, RK_DT_NONE, "float4e2m1"},
+    {23, RK_DT_NONE, "float4e2m1"}, {24, RK_DT_NONE, "float8e8m0"}, {25, RK_DT_NONE, "uint2"},
+    {26, RK_DT_NONE, "int2"}, {27, RK_DT_NONE, "float6e2m3"}, {28, RK_DT_NONE, "float6e3m2"},
 };
 enum { TYPES = sizeof types / sizeof types[0] };
 

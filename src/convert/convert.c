@@ -1,0 +1,75 @@
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "convert/passes.h"
+#include "onnx/check.h"
+#include "ringkas.h"
+
+static rk_status rewrite(rk_onnx *m, const rk_convert_options *o, json_t *report, rk_error *err)
+{
+    const rk_half_options half = {
+        .type = o->to == RK_BF16 ? RK_DT_BF16 : RK_DT_F16, .convert_io = o->convert_io,
+        .keep_ops = o->keep_ops, .keep_nodes = o->keep_nodes};
+    static const char *const names[] = {[RK_FP16] = "fp16", [RK_BF16] = "bf16", [RK_INT8] = "int8"};
+    rk_status st = o->to == RK_INT8 ? rk_to_int8(m, report, err) : rk_to_half(m, &half, report, err);
+
+    if (!st && rk_onnx_metadata(m, "ringkas.precision"))
+        st = rk_onnx_set_metadata(m, "ringkas.precision", names[o->to], err);
+    if (!st && json_object_set_new(report, "to", json_string(names[o->to])))
+        st = rk_fail(err, RK_E_MEMORY, "%s: out of memory", m->shown);
+    return st;
+}
+
+static rk_status check_options(const rk_convert_options *o, rk_error *err)
+{
+    char name[RK_QUOTE_SIZE];
+
+    if (!o || !o->in || !o->out)
+        return rk_fail(err, RK_E_ARG, "rk_convert: an input and an output path are needed");
+    if (o->to != RK_FP16 && o->to != RK_BF16 && o->to != RK_INT8)
+        return rk_fail(err, RK_E_ARG, "rk_convert: precision %d is not known", (int)o->to);
+    if (o->to == RK_INT8 && (o->convert_io || o->keep_ops || o->keep_nodes))
+        return rk_fail(err, RK_E_ARG, "keeping nodes and converting inputs and outputs are for fp16 and "
+                       "bf16; int8 follows the ranges in the file");
+    if (rk_path_same(o->in, o->out))
+        return rk_fail(err, RK_E_ARG, "%s: is the input and the output; give another output",
+                       rk_quote(name, o->in, strlen(o->in)));
+    return RK_OK;
+}
+
+rk_status rk_convert(char **json, const rk_convert_options *o, rk_error *err)
+{
+    rk_onnx *m = NULL;
+    json_t *report = NULL;
+    char *text = NULL;
+    rk_status st = check_options(o, err);
+
+    if (json) *json = NULL;
+    if (st) return st;
+    report = json_object();
+    if (!report) return rk_fail(err, RK_E_MEMORY, "out of memory");
+    st = rk_onnx_load(&m, o->in, err);
+    if (!st) st = rk_onnx_check(m, err);
+    if (!st) st = rewrite(m, o, report, err);
+    if (!st) st = rk_onnx_check(m, err);   /* what we made is held to the same */
+    if (st) goto done;
+    if (json_object_set_new(report, "bytes",
+                            json_pack("{s:I, s:I}", "in", (json_int_t)m->bytes, "out",
+                                      (json_int_t)rk_onnx_size(m))) ||
+        !(text = rk_json_text(report, 0))) {
+        st = rk_fail(err, RK_E_MEMORY, "out of memory");
+        goto done;
+    }
+    st = rk_onnx_save(m, o->out, err);
+    if (!st && json) {
+        *json = text;
+        text = NULL;
+    }
+done:
+    rk_free(text);
+    json_decref(report);
+    rk_onnx_close(m);
+    return st;
+}
