@@ -197,14 +197,25 @@ static void put_argument(rk_buffer *b, const char *text)
     rk_buffer_puts(b, "&#39;");
 }
 
+/* Takes back what was put after the first `length` bytes. */
+static void cut(rk_buffer *b, size_t length)
+{
+    if (b->failed || !b->data) return;
+    b->length = length;
+    b->data[length] = '\0';
+}
+
 static void put_how(rk_buffer *b, const json_t *report)
 {
     const json_t *model = json_object_get(report, "model");
     const json_t *command = rk_page_part(report, "command");
     const double seconds = rk_page_number(report, "seconds");
+    const size_t before = b->length;
+    size_t empty;
 
     open_section(b, "How it was run");
     rk_buffer_puts(b, "<dl>\n");
+    empty = b->length;
     if (command) {
         open_fact(b, "Command");
         rk_buffer_puts(b, "<code>");
@@ -233,6 +244,10 @@ static void put_how(rk_buffer *b, const json_t *report)
         close_fact(b);
     }
     text_fact(b, report, "ringkas", "Ringkas");
+    if (b->length == empty) {
+        cut(b, before);    /* nothing is known: no section */
+        return;
+    }
     rk_buffer_puts(b, "</dl>\n</section>\n");
 }
 

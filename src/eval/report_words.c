@@ -125,6 +125,13 @@ static void put_title(rk_buffer *b, const json_t *report, const rk_page_verdict 
     rk_page_precision(b, rk_page_string(v->base, "name"));
 }
 
+static bool knows_training(const json_t *report)
+{
+    const json_t *train = json_object_get(json_object_get(report, "data"), "train");
+    return rk_page_string(json_object_get(report, "model"), "name") ||
+           !isnan(rk_page_number(train, "rows"));
+}
+
 static void put_trained(rk_buffer *b, const json_t *report)
 {
     const char *model = rk_page_string(json_object_get(report, "model"), "name");
@@ -132,7 +139,7 @@ static void put_trained(rk_buffer *b, const json_t *report)
     const double rows = rk_page_number(train, "rows");
     const size_t labels = json_object_size(json_object_get(train, "labels"));
 
-    if (!model && isnan(rows)) return;
+    if (!knows_training(report)) return;
     if (model) rk_page_name(b, model);
     else rk_buffer_puts(b, "The model");
     rk_buffer_puts(b, " was trained");
@@ -244,10 +251,13 @@ void rk_page_headline(rk_buffer *b, const json_t *report, const rk_page_verdict 
 {
     rk_buffer_puts(b, "<h1>");
     put_title(b, report, v);
-    rk_buffer_puts(b, "</h1>\n<p class=\"lead\">");
-    put_trained(b, report);
-    if (v->best) put_best(b, v->best);
-    rk_buffer_puts(b, "</p>\n");
+    rk_buffer_puts(b, "</h1>\n");
+    if (v->best || knows_training(report)) {
+        rk_buffer_puts(b, "<p class=\"lead\">");
+        put_trained(b, report);
+        if (v->best) put_best(b, v->best);
+        rk_buffer_puts(b, "</p>\n");
+    }
     if (!v->ship) return;
     rk_buffer_puts(b, "<p class=\"lead\"><strong>Why ");
     put_file(b, v->ship);
