@@ -3,7 +3,8 @@
  *   convert_probe graph FOLDER OUT [OPSET]     the bare graph: no tokenizer is read, no row left out
  *   convert_probe export FOLDER OUT [OPSET]
  *   convert_probe convert IN OUT fp16|bf16|int8 [io] [ops=T,..] [nodes=N,..] [check=F]    JSON on stdout
- *   convert_probe check FILE */
+ *   convert_probe check FILE
+ *   convert_probe describe FILE       JSON on stdout */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "convert/bert_graph.h"
 #include "file/model_folder.h"
 #include "onnx/check.h"
+#include "onnx/describe.h"
 #include "ringkas.h"
 
 static rk_status bare_graph(const char *folder, const char *out, int opset, rk_error *err)
@@ -70,6 +72,19 @@ static rk_status check(const char *path, rk_error *err)
     return st;
 }
 
+static rk_status describe(const char *path, rk_error *err)
+{
+    rk_onnx *m = NULL;
+    json_t *json = NULL;
+    rk_status st = rk_onnx_load(&m, path, err);
+
+    if (!st) st = rk_onnx_describe(&json, m, err);
+    if (!st) json_dumpf(json, stdout, JSON_INDENT(2));
+    json_decref(json);
+    rk_onnx_close(m);
+    return st;
+}
+
 int main(int argc, char **argv)
 {
     rk_error err = {0};
@@ -80,6 +95,7 @@ int main(int argc, char **argv)
     else if (argc > 3 && strcmp(argv[1], "export") == 0) st = rk_export(argv[2], argv[3], opset, &err);
     else if (argc > 4 && strcmp(argv[1], "convert") == 0) st = convert(argv, argc, &err);
     else if (argc > 2 && strcmp(argv[1], "check") == 0) st = check(argv[2], &err);
+    else if (argc > 2 && strcmp(argv[1], "describe") == 0) st = describe(argv[2], &err);
     if (st) fprintf(stderr, "%s: %s\n", rk_status_name(st), err.message);
     return st ? 1 : 0;
 }
