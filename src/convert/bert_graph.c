@@ -9,8 +9,8 @@
 
 enum { NAME_SIZE = 192 };
 
-/* Added to the scores of padding. Exact in half, far below any score and far above half's -65504, so a
- * row that is all padding stays finite; exp(-10000) is 0 in float too. */
+/* Added to the scores of padding. Exact in half, far below any score and far above half's -65504,
+ * so a row that is all padding stays finite; exp(-10000) is 0 in float too. */
 static const float MASK_BIAS = -10000.0f;
 
 typedef struct name {
@@ -73,8 +73,8 @@ static void vector(context *x, const char *param)
     parameter(x, param, q ? q->dim[0] : 0, false);
 }
 
-/* Scales of a parameter's first `rows` rows, with zero points of 0, and the pair of nodes that rounds it.
- * axis: where its rows lie in the initializer. Returns the value to use. */
+/* Scales of a parameter's first `rows` rows, with zero points of 0, and the pair of nodes that
+ * rounds it. axis: where its rows lie in the initializer. Returns the value to use. */
 static name quantised_parameter(context *x, const char *param, size_t rows, int64_t axis)
 {
     const size_t i = param_number(x, param);
@@ -203,7 +203,8 @@ static void embeddings(context *x, const char *out)
     n = rk_add_node(&x->b, "Gather", "embeddings.type", t.s, "const.first", NULL);
     rk_attr_int(&x->b, n, "axis", 0);
     rk_add_node(&x->b, "Add", "embeddings.word_type", "embeddings.word", "embeddings.type", NULL);
-    rk_add_node(&x->b, "Add", "embeddings.sum", "embeddings.word_type", "embeddings.position", NULL);
+    rk_add_node(&x->b, "Add", "embeddings.sum", "embeddings.word_type", "embeddings.position",
+                NULL);
     layer_norm(x, out, "embeddings.sum", named("%s.LayerNorm", at).s);
 }
 
@@ -304,8 +305,8 @@ static name layer(context *x, const char *value, size_t i)
     const size_t site = RK_SITES_PER_LAYER * i;
     const name at = named("bert.encoder.layer.%zu", i);
     const name mixed = attention(x, value, at.s, i);
-    const name attended = block(x, mixed.s, site + RK_SITE_ATTN, named("%s.attention.output", at.s).s,
-                                value);
+    const name attended =
+        block(x, mixed.s, site + RK_SITE_ATTN, named("%s.attention.output", at.s).s, value);
     const name dense = named("%s.intermediate.dense", at.s), wide = named("%s.Add", dense.s);
     const name in = quantised_input(x, attended.s, site + RK_SITE_INTER);
 

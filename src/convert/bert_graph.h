@@ -1,4 +1,5 @@
-/* The BERT classifier as an ONNX graph: doc/FORMATS.md, "The exported graph", is its description. */
+/* The BERT classifier as an ONNX graph: doc/FORMATS.md, "The exported graph", is its description.
+ */
 #ifndef RK_CONVERT_BERT_GRAPH_H
 #define RK_CONVERT_BERT_GRAPH_H
 
@@ -18,8 +19,8 @@ typedef struct rk_bert_source {
 } rk_bert_source;
 
 /* A new model with the whole graph and float weights; INT8 ranges become QuantizeLinear and
- * DequantizeLinear pairs. opset RK_EXPORT_OPSET .. RK_EXPORT_OPSET_MAX (RK_E_ARG otherwise). path only
- * names it. No metadata yet. */
+ * DequantizeLinear pairs. opset RK_EXPORT_OPSET .. RK_EXPORT_OPSET_MAX (RK_E_ARG otherwise). path
+ * only names it. No metadata yet. */
 rk_status rk_bert_graph(rk_onnx **out, const rk_bert_source *source, int opset, const char *path,
                         rk_error *err);
 

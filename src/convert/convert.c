@@ -13,7 +13,8 @@ static rk_status rewrite(rk_onnx *m, const rk_convert_options *o, json_t *report
         .type = o->to == RK_BF16 ? RK_DT_BF16 : RK_DT_F16, .convert_io = o->convert_io,
         .keep_ops = o->keep_ops, .keep_nodes = o->keep_nodes};
     static const char *const names[] = {[RK_FP16] = "fp16", [RK_BF16] = "bf16", [RK_INT8] = "int8"};
-    rk_status st = o->to == RK_INT8 ? rk_to_int8(m, report, err) : rk_to_half(m, &half, report, err);
+    rk_status st =
+        o->to == RK_INT8 ? rk_to_int8(m, report, err) : rk_to_half(m, &half, report, err);
 
     if (!st && rk_onnx_metadata(m, "ringkas.precision"))
         st = rk_onnx_set_metadata(m, "ringkas.precision", names[o->to], err);
@@ -31,7 +32,8 @@ static rk_status check_options(const rk_convert_options *o, rk_error *err)
     if (o->to != RK_FP16 && o->to != RK_BF16 && o->to != RK_INT8)
         return rk_fail(err, RK_E_ARG, "rk_convert: precision %d is not known", (int)o->to);
     if (o->to == RK_INT8 && (o->convert_io || o->keep_ops || o->keep_nodes))
-        return rk_fail(err, RK_E_ARG, "keeping nodes and converting inputs and outputs are for fp16 and "
+        return rk_fail(err, RK_E_ARG,
+                       "keeping nodes and converting inputs and outputs are for fp16 and "
                        "bf16; int8 follows the ranges in the file");
     if (rk_path_same(o->in, o->out))
         return rk_fail(err, RK_E_ARG, "%s: is the input and the output; give another output",

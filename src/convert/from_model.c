@@ -40,14 +40,16 @@ static rk_status source_open(source *s, const char *folder)
     st = rk_bert_config_read(&s->config, s->folder->config, s->folder->config_path, s->err);
     if (st) return st;
     if (s->config.labels.count < 2)
-        return rk_fail(s->err, RK_E_FORMAT, "%s: config.json names fewer than two labels; train the "
-                       "model first", s->shown);
+        return rk_fail(s->err, RK_E_FORMAT,
+                       "%s: config.json names fewer than two labels; train the "
+                       "model first",
+                       s->shown);
     st = rk_params_new(&s->params, &s->config, s->err);
     if (!st) st = rk_params_load(s->params, &s->config, s->folder->weights, 0, &made, s->err);
     if (st) return st;
     if (made)
-        return rk_fail(s->err, RK_E_FORMAT, "%s: has no trained %s; train the model first", s->shown,
-                       made);
+        return rk_fail(s->err, RK_E_FORMAT, "%s: has no trained %s; train the model first",
+                       s->shown, made);
     if (s->folder->quant)
         st = rk_ranges_load(&s->ranges, &s->config, s->params, s->folder->quant, s->err);
     if (!st) st = rk_tokenizer_open(&s->tokenizer, folder, s->err);
@@ -120,7 +122,8 @@ static rk_status describe(rk_onnx *m, const source *s)
     if (!st) st = rk_onnx_set_metadata(m, "ringkas.clean", name, s->err);
     if (!st) st = put_json(m, "ringkas.max_length", json_integer((json_int_t)length), s->err);
     if (!st)
-        st = put_json(m, "ringkas.config", sizes(&s->config, rk_tokenizer_size(s->tokenizer)), s->err);
+        st = put_json(m, "ringkas.config", sizes(&s->config, rk_tokenizer_size(s->tokenizer)),
+                      s->err);
     if (!st) st = put_json(m, "ringkas.tokenizer", rk_tokenizer_json(s->tokenizer), s->err);
     rk_free(name);
     return st;

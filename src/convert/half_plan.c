@@ -22,7 +22,10 @@ static bool allows_half(const rk_half_plan *p, const rk_schema *s, char letter)
     return letter && (rk_schema_types(s, letter) >> p->half & 1);
 }
 
-static const Onnx__NodeProto *node_of(const rk_half_plan *p, size_t i) { return p->x->graph->node[i]; }
+static const Onnx__NodeProto *node_of(const rk_half_plan *p, size_t i)
+{
+    return p->x->graph->node[i];
+}
 
 static const rk_value *input_of(const rk_half_plan *p, size_t i, size_t slot)
 {
@@ -62,7 +65,8 @@ typedef struct extremes {
     bool vanishes;     /* a single value, not zero, that is zero in half */
 } extremes;
 
-static rk_status look_at(const rk_half_plan *p, const Onnx__TensorProto *t, extremes *e, rk_error *err)
+static rk_status look_at(const rk_half_plan *p, const Onnx__TensorProto *t, extremes *e,
+                         rk_error *err)
 {
     rk_tensor view;
     void *owned;
@@ -148,7 +152,8 @@ static rk_status filler(rk_half_plan *p, size_t i, bool *beyond, rk_error *err)
     const rk_status st = a && a->t ? look_at(p, a->t, &e, err) : RK_OK;
 
     *beyond = e.beyond;
-    if (!st && (e.beyond || e.vanishes)) keep(p, i, "half cannot hold the value that it fills with");
+    if (!st && (e.beyond || e.vanishes))
+        keep(p, i, "half cannot hold the value that it fills with");
     return st;
 }
 
@@ -206,7 +211,7 @@ static rk_status first(rk_half_plan *p, size_t i, const rk_names *ops, const rk_
     return st;
 }
 
-/* ---- movers: float only between float nodes, so that nothing is squeezed through half there ---- */
+/* ---- movers: float between float nodes only, so that nothing is squeezed through half ---- */
 
 static bool made_float(const rk_half_plan *p, const rk_value *v, const bool *from)
 {
@@ -222,7 +227,8 @@ static void mover_sources(const rk_half_plan *p, bool *from)
         if (p->node[i] != RK_HN_MOVER) continue;
         for (size_t k = 0; k < node_of(p, i)->n_input; k++) {
             const rk_value *v = input_of(p, i, k);
-            if (!rk_half_is_float(p, v) || (v->initializer != RK_NONE && v->input == RK_NONE)) continue;
+            if (!rk_half_is_float(p, v) || (v->initializer != RK_NONE && v->input == RK_NONE))
+                continue;
             any = true;
             all = all && made_float(p, v, from);
         }
@@ -360,7 +366,8 @@ static rk_status decide(rk_half_plan *p, rk_error *err)
     return st;
 }
 
-rk_status rk_half_plan_new(rk_half_plan **out, const rk_onnx *m, const rk_half_options *o, rk_error *err)
+rk_status rk_half_plan_new(rk_half_plan **out, const rk_onnx *m, const rk_half_options *o,
+                           rk_error *err)
 {
     const Onnx__GraphProto *g = m->proto->graph;
     rk_half_plan *p = rk_calloc(1, sizeof *p);

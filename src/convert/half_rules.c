@@ -10,7 +10,8 @@ static bool in(const char *op, const char *const *list)
     return false;
 }
 
-static const char STATISTICS[] = "mean and variance need float: an epsilon of 1e-12 is zero in half";
+static const char STATISTICS[] =
+    "mean and variance need float: an epsilon of 1e-12 is zero in half";
 static const char SUMS[] = "sums of many terms leave half's range and precision";
 static const char EXPONENT[] = "its results leave half's range";
 static const char QUANT[] = "scales stay float";
@@ -62,7 +63,8 @@ bool rk_rule_product(const char *op)
 
 bool rk_rule_elementwise(const char *op)
 {
-    static const char *const list[] = {"Add", "Sub", "Mul", "Div", "Where", "Min", "Max", "Neg", "Abs",
-                                       "Sum", "Clip", "Pad", "ScatterND", "ScatterElements", NULL};
+    static const char *const list[] = {
+        "Add", "Sub",  "Mul", "Div",       "Where",           "Min", "Max", "Neg", "Abs",
+        "Sum", "Clip", "Pad", "ScatterND", "ScatterElements", NULL};
     return in(op, list) || rk_rule_mover(op);
 }

@@ -10,7 +10,8 @@ const char *rk_rule_float(const char *op);
 bool rk_rule_mover(const char *op);
 /* True for products and look-ups, whose big constants are clamped, not obeyed one by one. */
 bool rk_rule_product(const char *op);
-/* True for operators that work value by value, so that a value beyond half's range passes through. */
+/* True for operators that work value by value, so that a value beyond half's range passes through.
+ */
 bool rk_rule_elementwise(const char *op);
 
 #endif

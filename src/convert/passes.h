@@ -1,5 +1,5 @@
-/* Rewriting an ONNX model's types in place. Each pass expects a model that rk_onnx_check accepts and leaves
- * one that it accepts; a pass that fails leaves a model fit only for rk_onnx_close. */
+/* Rewriting an ONNX model's types in place. Each pass expects a model that rk_onnx_check accepts
+ * and leaves one that it accepts; a pass that fails leaves a model fit only for rk_onnx_close. */
 #ifndef RK_CONVERT_PASSES_H
 #define RK_CONVERT_PASSES_H
 
@@ -16,15 +16,16 @@ typedef struct rk_half_options {
     const char *keep_nodes;   /* node names that stay float, by comma; NULL: none */
 } rk_half_options;
 
-/* Float values become half wherever the operators allow it and numbers survive it; doc/NUMERICS.md, "Half
- * in ONNX files", has the rules. Sets in report: nodes{half,float}, kept_float[{node,op,why}],
- * casts{added,removed,kept}, clamped. A name in keep_ops or keep_nodes that the graph does not have is
- * RK_E_ARG. */
+/* Float values become half wherever the operators allow it and numbers survive it; doc/NUMERICS.md,
+ * "Half in ONNX files", has the rules. Sets in report: nodes{half,float},
+ * kept_float[{node,op,why}], casts{added,removed,kept}, clamped. A name in keep_ops or keep_nodes
+ * that the graph does not have is RK_E_ARG. */
 rk_status rk_to_half(rk_onnx *m, const rk_half_options *o, json_t *report, rk_error *err);
 
 /* Folds the rounding of weights and tables that the file's QuantizeLinear nodes describe into int8
- * initializers (doc/FORMATS.md, "With learned INT8 ranges"). A file without such nodes is RK_E_ARG. Sets
- * in report: nodes, kept_float, casts, clamped as above, and quantised{weights,tables,inputs}. */
+ * initializers (doc/FORMATS.md, "With learned INT8 ranges"). A file without such nodes is RK_E_ARG.
+ * Sets in report: nodes, kept_float, casts, clamped as above, and quantised{weights,tables,inputs}.
+ */
 rk_status rk_to_int8(rk_onnx *m, json_t *report, rk_error *err);
 
 #endif

@@ -32,7 +32,8 @@ static rk_status out_of_memory(const rk_onnx *m, rk_error *err)
     return rk_fail(err, RK_E_MEMORY, "%s: out of memory", m->shown);
 }
 
-/* The tensor of a float Constant as a new initializer; *out NULL when the node makes something else. */
+/* The tensor of a float Constant as a new initializer; *out NULL when the node makes something
+ * else. */
 static rk_status constant_tensor(Onnx__TensorProto **out, const rk_onnx *m, Onnx__NodeProto *n,
                                  rk_error *err)
 {
@@ -104,7 +105,8 @@ rk_status rk_drop_casts(rk_onnx *m, size_t *removed, rk_error *err)
         const char *in = rk_node_input(g->node[i], 0), *out = rk_node_output(g->node[i], 0);
         if (!rk_node_is(g->node[i], "Cast") || !in || !out) continue;
         const rk_value *from = rk_index_find(x, in), *to = rk_index_find(x, out);
-        /* In order, so `in` is what an earlier dropped Cast read, if it was one: the name is right. */
+        /* In order, so `in` is what an earlier dropped Cast read, if it was one: the name is right.
+         */
         if (!from || !to || to->output != RK_NONE || type[from - x->value] != type[to - x->value] ||
             !type[from - x->value])
             continue;

@@ -107,7 +107,8 @@ static rk_status collect_names(rewrite *w)
 
 /* ---- constants ---- */
 
-static rk_status convert_initializer(rewrite *w, size_t i, Onnx__TensorProto **extra, size_t *extras)
+static rk_status convert_initializer(rewrite *w, size_t i, Onnx__TensorProto **extra,
+                                     size_t *extras)
 {
     Onnx__GraphProto *g = w->m->proto->graph;
     const rk_value *v = &w->p->x->value[i];
@@ -117,7 +118,8 @@ static rk_status convert_initializer(rewrite *w, size_t i, Onnx__TensorProto **e
     rk_status st;
 
     if (!half && !w->other[i]) return RK_OK;
-    if (v->input != RK_NONE && !half) return RK_OK;   /* an input's default: it is cast like an input */
+    if (v->input != RK_NONE && !half)
+        return RK_OK; /* an input's default: it is cast like an input */
     st = rk_half_tensor(&h, t, name, w->o->type, &w->clamped, w->m->shown, w->err);
     if (st) return st;
     const bool both = half ? w->other[i] != NULL && v->input == RK_NONE : w->reads_native[i];
@@ -134,7 +136,8 @@ static rk_status convert_initializer(rewrite *w, size_t i, Onnx__TensorProto **e
 static rk_status convert_initializers(rewrite *w)
 {
     Onnx__GraphProto *g = w->m->proto->graph;
-    Onnx__TensorProto **extra = rk_calloc(g->n_initializer + 1, sizeof(Onnx__TensorProto *)), **list;
+    Onnx__TensorProto **extra = rk_calloc(g->n_initializer + 1, sizeof(Onnx__TensorProto *)),
+                      **list;
     size_t extras = 0;
     rk_status st = extra ? RK_OK : out_of_memory(w);
 
@@ -180,7 +183,8 @@ static rk_status push_cast(rewrite *w, size_t i)
 static size_t number(const rewrite *w, const rk_value *v) { return (size_t)(v - w->p->x->value); }
 
 /* The name and the type in which a node reads a slot. */
-static const char *read_name(const rewrite *w, size_t node, size_t slot, const rk_value *v, int32_t *type)
+static const char *read_name(const rewrite *w, size_t node, size_t slot, const rk_value *v,
+                             int32_t *type)
 {
     const size_t i = number(w, v);
     const bool half = w->p->half_value[i];
@@ -352,8 +356,9 @@ static int report_plan(json_t *report, const rk_half_plan *p)
 static int report_casts(json_t *report, const rewrite *w)
 {
     return json_object_set_new(report, "casts",
-                               json_pack("{s:I, s:I, s:I}", "added", (json_int_t)w->added, "removed",
-                                         (json_int_t)w->removed, "kept", (json_int_t)w->kept)) ||
+                               json_pack("{s:I, s:I, s:I}", "added", (json_int_t)w->added,
+                                         "removed", (json_int_t)w->removed, "kept",
+                                         (json_int_t)w->kept)) ||
            json_object_set_new(report, "clamped", json_integer((json_int_t)w->clamped));
 }
 
@@ -369,7 +374,8 @@ static rk_status apply(rewrite *w, json_t *report)
     w->other = rk_calloc(values + 1, sizeof *w->other);
     w->reads_native = rk_calloc(values + 1, sizeof *w->reads_native);
     w->gone = rk_calloc(w->p->x->graph->n_node + 1, sizeof(Onnx__NodeProto *));
-    if (!w->names || !w->native || !w->other || !w->reads_native || !w->gone) return out_of_memory(w);
+    if (!w->names || !w->native || !w->other || !w->reads_native || !w->gone)
+        return out_of_memory(w);
     if (report_plan(report, w->p)) return out_of_memory(w);
     st = collect_names(w);
     if (!st) st = name_values(w);

@@ -217,7 +217,8 @@ static void look_up(pass *p, const Onnx__NodeProto *n, const char *table, const 
     if (rk_node_is(n, "Gather")) rk_attr_int(&p->b, c, "axis", 0);
 }
 
-/* Gather(table) becomes Mul(Cast(Gather(codes)), Gather(scales)): the rows that are read, and only they. */
+/* Gather(table) becomes Mul(Cast(Gather(codes)), Gather(scales)): the rows that are read, and only
+ * they. */
 static void rewrite_reader(pass *p, size_t node, const char *codes, const char *scales)
 {
     const Onnx__NodeProto *n = graph(p)->node[node];
@@ -301,7 +302,8 @@ static rk_status commit(pass *p)
     Onnx__TensorProto **t;
 
     if (st) return st;
-    t = rk_realloc(g->initializer, g->n_initializer + s->n_initializer, sizeof(Onnx__TensorProto *));
+    t = rk_realloc(g->initializer, g->n_initializer + s->n_initializer,
+                   sizeof(Onnx__TensorProto *));
     if (!t) return out_of_memory(p);
     g->initializer = t;
     for (size_t i = 0; i < s->n_initializer; i++) t[g->n_initializer++] = s->initializer[i];
@@ -323,8 +325,8 @@ static int report_to(json_t *report, const pass *p, size_t nodes)
                                json_pack("{s:i, s:I}", "half", 0, "float", (json_int_t)nodes)) ||
            json_object_set_new(report, "kept_float", json_array()) ||
            json_object_set_new(report, "casts",
-                               json_pack("{s:I, s:i, s:i}", "added", (json_int_t)p->tables, "removed",
-                                         0, "kept", 0)) ||
+                               json_pack("{s:I, s:i, s:i}", "added", (json_int_t)p->tables,
+                                         "removed", 0, "kept", 0)) ||
            json_object_set_new(report, "clamped", json_integer(0)) ||
            json_object_set_new(report, "quantised",
                                json_pack("{s:I, s:I, s:I}", "weights",

@@ -86,14 +86,15 @@ static rk_status interface(check *c, Onnx__ValueInfoProto *const *list, size_t n
         const Onnx__TypeProto *t = list[i]->type;
         const char *name = quoted(q, list[i]->name);
         if (!t || t->value_case == ONNX__TYPE_PROTO__VALUE__NOT_SET)
-            return rk_fail(c->err, RK_E_FORMAT, "%s: graph %s '%s' has no type", c->m->shown, what, name);
-        if (t->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE || !t->tensor_type)
-            return rk_fail(c->err, RK_E_UNSUPPORTED, "%s: graph %s '%s' is no tensor", c->m->shown, what,
+            return rk_fail(c->err, RK_E_FORMAT, "%s: graph %s '%s' has no type", c->m->shown, what,
                            name);
+        if (t->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE || !t->tensor_type)
+            return rk_fail(c->err, RK_E_UNSUPPORTED, "%s: graph %s '%s' is no tensor", c->m->shown,
+                           what, name);
         const int32_t e = t->tensor_type->elem_type;
         if (e <= 0 || e >= RK_TYPE_OTHER || strcmp(rk_onnx_type_name(e), "unknown") == 0)
-            return rk_fail(c->err, RK_E_FORMAT, "%s: graph %s '%s' has element type %d", c->m->shown,
-                           what, name, (int)e);
+            return rk_fail(c->err, RK_E_FORMAT, "%s: graph %s '%s' has element type %d",
+                           c->m->shown, what, name, (int)e);
     }
     return RK_OK;
 }

@@ -5,11 +5,12 @@
 #include "base/status.h"
 #include "onnx/model.h"
 
-/* Everything that can be said without running it: versions, domains, graph inputs and outputs, names,
- * order, operators known at the model's operator set, counts of inputs and outputs, attributes (known,
- * of their type, once, the required ones there), initializers whole, element types agreeing everywhere,
- * scales of QuantizeLinear and DequantizeLinear. RK_E_FORMAT names the place. Subgraphs (If, Loop, Scan),
- * local functions, other domains, sparse and string initializers are refused as RK_E_UNSUPPORTED. */
+/* Everything that can be said without running it: versions, domains, graph inputs and outputs,
+ * names, order, operators known at the model's operator set, counts of inputs and outputs,
+ * attributes (known, of their type, once, the required ones there), initializers whole, element
+ * types agreeing everywhere, scales of QuantizeLinear and DequantizeLinear. RK_E_FORMAT names the
+ * place. Subgraphs (If, Loop, Scan), local functions, other domains, sparse and string initializers
+ * are refused as RK_E_UNSUPPORTED. */
 rk_status rk_onnx_check(const rk_onnx *m, rk_error *err);
 
 #endif

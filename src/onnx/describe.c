@@ -104,9 +104,10 @@ static json_t *values(Onnx__ValueInfoProto *const *list, size_t n)
     for (size_t i = 0; out && i < n; i++) {
         const Onnx__TypeProto *t = list[i]->type;
         const bool tensor = t && t->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
-        json_t *one = json_pack("{s:s, s:s, s:o}", "name", list[i]->name ? list[i]->name : "", "type",
-                                tensor ? rk_onnx_type_name(t->tensor_type->elem_type) : "no tensor",
-                                "shape", tensor ? shape(t->tensor_type->shape) : json_null());
+        json_t *one =
+            json_pack("{s:s, s:s, s:o}", "name", list[i]->name ? list[i]->name : "", "type",
+                      tensor ? rk_onnx_type_name(t->tensor_type->elem_type) : "no tensor", "shape",
+                      tensor ? shape(t->tensor_type->shape) : json_null());
         if (json_array_append_new(out, one)) {
             json_decref(out);
             return NULL;
@@ -156,8 +157,8 @@ static json_t *quantised(const rk_onnx *m)
             !scalar(&scale, m, names, rk_node_input(n, 1)))
             continue;
         scalar(&zero, m, names, rk_node_input(n, 2));
-        if (json_array_append_new(out, json_pack("{s:s, s:f, s:I}", "value", n->input[0], "scale", scale,
-                                                 "zero_point", (json_int_t)zero))) {
+        if (json_array_append_new(out, json_pack("{s:s, s:f, s:I}", "value", n->input[0], "scale",
+                                                 scale, "zero_point", (json_int_t)zero))) {
             json_decref(out);
             out = NULL;
         }

@@ -7,8 +7,9 @@
 #include "base/status.h"
 #include "onnx/model.h"
 
-/* A new object (json_decref): kind "onnx", bytes, ir_version, opset, producer, nodes, operators{NAME: count},
- * initializers{TYPE: {tensors, elements, bytes}}, inputs and outputs [{name, type, shape}], quantised
+/* A new object (json_decref): kind "onnx", bytes, ir_version, opset, producer, nodes,
+ * operators{NAME: count}, initializers{TYPE: {tensors, elements, bytes}}, inputs and outputs
+ * [{name, type, shape}], quantised
  * [{value, scale, zero_point, type}] (scalar scales of QuantizeLinear nodes that are initializers),
  * metadata{KEY: text, or {bytes} where it is long}. The model need not pass rk_onnx_check. */
 rk_status rk_onnx_describe(json_t **out, const rk_onnx *m, rk_error *err);

@@ -9,8 +9,8 @@
 
 enum { INPUTS_MAX = 16 };
 
-/* Room for one more pointer in a protobuf array; the array may have come from a file, so its capacity is
- * exactly its count. */
+/* Room for one more pointer in a protobuf array; the array may have come from a file, so its
+ * capacity is exactly its count. */
 static bool room(rk_build *b, void *list, size_t count)
 {
     void **at = list;
@@ -127,7 +127,8 @@ void rk_attr_int(rk_build *b, Onnx__NodeProto *node, const char *name, int64_t v
 
 void rk_attr_float(rk_build *b, Onnx__NodeProto *node, const char *name, float value)
 {
-    Onnx__AttributeProto *a = attribute(b, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT);
+    Onnx__AttributeProto *a =
+        attribute(b, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT);
     if (!a) return;
     a->has_f = 1;
     a->f = value;
@@ -149,12 +150,14 @@ void rk_attr_ints(rk_build *b, Onnx__NodeProto *node, const char *name, const in
 
 void rk_attr_tensor(rk_build *b, Onnx__NodeProto *node, const char *name, Onnx__TensorProto *t)
 {
-    Onnx__AttributeProto *a = attribute(b, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR);
+    Onnx__AttributeProto *a =
+        attribute(b, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR);
     if (a) a->t = t;
     else rk_onnx_free(t);
 }
 
-void *rk_add_initializer(rk_build *b, const char *name, rk_dtype type, const size_t *dim, size_t rank)
+void *rk_add_initializer(rk_build *b, const char *name, rk_dtype type, const size_t *dim,
+                         size_t rank)
 {
     Onnx__TensorProto *t;
 
@@ -240,7 +243,8 @@ static Onnx__ValueInfoProto *value_info(rk_build *b, const char *name, rk_dtype 
     return NULL;
 }
 
-void rk_add_input(rk_build *b, const char *name, rk_dtype type, const char *const *dims, size_t rank)
+void rk_add_input(rk_build *b, const char *name, rk_dtype type, const char *const *dims,
+                  size_t rank)
 {
     Onnx__ValueInfoProto *v;
 
@@ -249,7 +253,8 @@ void rk_add_input(rk_build *b, const char *name, rk_dtype type, const char *cons
     if (v) b->graph->input[b->graph->n_input++] = v;
 }
 
-void rk_add_output(rk_build *b, const char *name, rk_dtype type, const char *const *dims, size_t rank)
+void rk_add_output(rk_build *b, const char *name, rk_dtype type, const char *const *dims,
+                   size_t rank)
 {
     Onnx__ValueInfoProto *v;
 

@@ -17,8 +17,9 @@ typedef struct rk_build {
     bool failed;
 } rk_build;
 
-/* Appends a node with one output, named like its output; inputs are the strings up to a NULL ("" for an
- * input left out). Returns the node (owned by the graph) or NULL, which the other calls take. */
+/* Appends a node with one output, named like its output; inputs are the strings up to a NULL (""
+ * for an input left out). Returns the node (owned by the graph) or NULL, which the other calls
+ * take. */
 Onnx__NodeProto *rk_add_node(rk_build *b, const char *op, const char *output, ...);
 /* The same with arrays; name may be NULL for the first output's. */
 Onnx__NodeProto *rk_add_node_n(rk_build *b, const char *op, const char *name,
@@ -37,9 +38,12 @@ void *rk_add_initializer(rk_build *b, const char *name, rk_dtype type, const siz
 void rk_add_scalar_f32(rk_build *b, const char *name, float value);
 void rk_add_vector_i64(rk_build *b, const char *name, const int64_t *values, size_t count);
 
-/* Appends a graph input or output of a tensor type; dims[i] is a name, or digits for a fixed size. */
-void rk_add_input(rk_build *b, const char *name, rk_dtype type, const char *const *dims, size_t rank);
-void rk_add_output(rk_build *b, const char *name, rk_dtype type, const char *const *dims, size_t rank);
+/* Appends a graph input or output of a tensor type; dims[i] is a name, or digits for a fixed size.
+ */
+void rk_add_input(rk_build *b, const char *name, rk_dtype type, const char *const *dims,
+                  size_t rank);
+void rk_add_output(rk_build *b, const char *name, rk_dtype type, const char *const *dims,
+                   size_t rank);
 
 /* ---- reading a node ---- */
 
@@ -52,8 +56,8 @@ bool rk_node_is(const Onnx__NodeProto *n, const char *op);
 /* The value read or written at a slot; NULL where it is left out. */
 const char *rk_node_input(const Onnx__NodeProto *n, size_t slot);
 const char *rk_node_output(const Onnx__NodeProto *n, size_t slot);
-/* Something to call a node by in messages: its name, else its first output, else its number; safe to
- * print, in `out` (RK_QUOTE_SIZE bytes). */
+/* Something to call a node by in messages: its name, else its first output, else its number; safe
+ * to print, in `out` (RK_QUOTE_SIZE bytes). */
 const char *rk_node_shown(char *out, const Onnx__GraphProto *g, size_t node);
 
 /* ---- index: values by name ---- */
@@ -81,9 +85,10 @@ typedef struct rk_index {
     void *memory;             /* private */
 } rk_index;
 
-/* Indexes a graph and proves its wiring: every value written once (RK_E_FORMAT names nodes and value), read
- * only after it is made (a cycle, a wrong order, a value that nobody makes), outputs made by somebody. The
- * index is a snapshot: build a new one after an edit. Values captured by subgraphs are not followed. */
+/* Indexes a graph and proves its wiring: every value written once (RK_E_FORMAT names nodes and
+ * value), read only after it is made (a cycle, a wrong order, a value that nobody makes), outputs
+ * made by somebody. The index is a snapshot: build a new one after an edit. Values captured by
+ * subgraphs are not followed. */
 rk_status rk_index_new(rk_index **out, const Onnx__GraphProto *g, const char *shown, rk_error *err);
 void rk_index_free(rk_index *x);                                   /* takes NULL */
 /* NULL for no such value (or name NULL or ""). */

@@ -45,8 +45,8 @@ static rk_status value_of(hidden *h, const char *name, rk_value **out)
 static rk_status complain(const hidden *h, const char *name, const char *what)
 {
     char q[RK_QUOTE_SIZE];
-    return rk_fail(h->err, RK_E_FORMAT, "%s: value '%s' %s", h->shown, rk_quote(q, name, strlen(name)),
-                   what);
+    return rk_fail(h->err, RK_E_FORMAT, "%s: value '%s' %s", h->shown,
+                   rk_quote(q, name, strlen(name)), what);
 }
 
 static rk_status add_sources(hidden *h)
@@ -92,7 +92,8 @@ static rk_status add_outputs(hidden *h, size_t node)
         const rk_status st = value_of(h, n->output[i], &v);
         if (st) return st;
         if (v->node != RK_NONE) return complain(h, v->name, "is written by two nodes");
-        if (v->input != RK_NONE) return complain(h, v->name, "is a graph input and written by a node");
+        if (v->input != RK_NONE)
+            return complain(h, v->name, "is a graph input and written by a node");
         if (v->initializer != RK_NONE)
             return complain(h, v->name, "is an initializer and written by a node");
         v->node = node;
@@ -113,8 +114,9 @@ static rk_status add_reads(hidden *h, size_t node, size_t *total)
         rk_value *v = &h->index.value[*at];
         if (v->node != RK_NONE && v->node >= node)
             return wrong_read(h, node, n->input[i],
-                              v->node == node ? "its own output (a cycle)"
-                                              : "which a later node makes (a cycle, or a wrong order)");
+                              v->node == node
+                                  ? "its own output (a cycle)"
+                                  : "which a later node makes (a cycle, or a wrong order)");
         v->uses++;
         ++*total;
     }

@@ -40,8 +40,8 @@ static rk_status wrong(const inference *f, size_t node, const char *value, const
     rk_quote(v, value, strlen(value));
     rk_quote(op, p->op_type, strlen(p->op_type));
     if (expected)
-        return rk_fail(f->err, RK_E_FORMAT, "%s: node '%s' (%s): '%s' is %s, %s %s", f->m->shown, n, op,
-                       v, type_name(found), what, type_name(expected));
+        return rk_fail(f->err, RK_E_FORMAT, "%s: node '%s' (%s): '%s' is %s, %s %s", f->m->shown, n,
+                       op, v, type_name(found), what, type_name(expected));
     return rk_fail(f->err, RK_E_FORMAT, "%s: node '%s' (%s): '%s' is %s, %s", f->m->shown, n, op, v,
                    type_name(found), what);
 }
@@ -71,7 +71,8 @@ static int32_t constant_type(const Onnx__NodeProto *n)
     return 0;
 }
 
-/* Output types that come from an attribute, else from the first input (`like`), else `otherwise`. */
+/* Output types that come from an attribute, else from the first input (`like`), else `otherwise`.
+ */
 static const struct {
     const char *op, *attribute;
     bool like;
@@ -169,7 +170,7 @@ static rk_status one_node(inference *f, size_t node)
     int32_t bound[LETTERS] = {0};
     rk_status st;
 
-    if (!s || s->deprecated) return RK_OK;   /* types stay unknown; rk_onnx_check has a word on it */
+    if (!s || s->deprecated) return RK_OK; /* types stay unknown; rk_onnx_check has a word on it */
     st = node_inputs(f, node, s, bound);
     return st ? st : node_outputs(f, node, s, bound);
 }
@@ -186,8 +187,8 @@ static rk_status compare(const inference *f, const Onnx__ValueInfoProto *v, cons
         return rk_fail(f->err, RK_E_FORMAT, "%s: %s '%s' is declared %s but node '%s' makes %s",
                        f->m->shown, what, name, type_name(d),
                        rk_node_shown(node, f->x->graph, value->node), type_name(t));
-    return rk_fail(f->err, RK_E_FORMAT, "%s: %s '%s' is declared %s but is %s", f->m->shown, what, name,
-                   type_name(d), type_name(t));
+    return rk_fail(f->err, RK_E_FORMAT, "%s: %s '%s' is declared %s but is %s", f->m->shown, what,
+                   name, type_name(d), type_name(t));
 }
 
 static rk_status sources(inference *f)

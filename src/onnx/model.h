@@ -20,8 +20,8 @@ typedef struct rk_onnx {
     uint64_t bytes;               /* of the file it came from; 0 for a new model */
 } rk_onnx;
 
-/* Loads a file of less than 2 GiB. RK_E_FORMAT: not ONNX (says what it looks like), damaged (names the
- * byte), no graph, or tensors kept in other files. On success the caller owns *out. */
+/* Loads a file of less than 2 GiB. RK_E_FORMAT: not ONNX (says what it looks like), damaged (names
+ * the byte), no graph, or tensors kept in other files. On success the caller owns *out. */
 rk_status rk_onnx_load(rk_onnx **out, const char *path, rk_error *err);
 /* The same from memory; `path` only names it. */
 rk_status rk_onnx_parse(rk_onnx **out, const void *bytes, size_t size, const char *path,
@@ -53,16 +53,17 @@ int32_t rk_onnx_data_type(rk_dtype t);
 /* "float", "float16", "int64", ... as ONNX's documents spell them; "unknown". */
 const char *rk_onnx_type_name(int32_t data_type);
 
-/* A tensor's elements as an array, whichever of its fields holds them: checks type, rank (<= RK_MAX_RANK),
- * dims, overflow, byte count, range of values packed into wider fields (RK_E_FORMAT names tensor and
- * file). out->data points into t, or into *owned where elements had to be repacked: rk_free(*owned)
- * after use (NULL otherwise). out->name is t's ("" when it has none). */
-rk_status rk_onnx_tensor(rk_tensor *out, void **owned, const Onnx__TensorProto *t, const char *shown,
-                         rk_error *err);
+/* A tensor's elements as an array, whichever of its fields holds them: checks type, rank (<=
+ * RK_MAX_RANK), dims, overflow, byte count, range of values packed into wider fields (RK_E_FORMAT
+ * names tensor and file). out->data points into t, or into *owned where elements had to be
+ * repacked: rk_free(*owned) after use (NULL otherwise). out->name is t's ("" when it has none). */
+rk_status rk_onnx_tensor(rk_tensor *out, void **owned, const Onnx__TensorProto *t,
+                         const char *shown, rk_error *err);
 
-/* A new tensor with its data in raw_data, not yet filled (t->raw_data.data); NULL when out of memory or
- * when the size overflows. */
-Onnx__TensorProto *rk_onnx_tensor_new(const char *name, rk_dtype type, const size_t *dim, size_t rank);
+/* A new tensor with its data in raw_data, not yet filled (t->raw_data.data); NULL when out of
+ * memory or when the size overflows. */
+Onnx__TensorProto *rk_onnx_tensor_new(const char *name, rk_dtype type, const size_t *dim,
+                                      size_t rank);
 /* Frees any message of the tree; takes NULL. `message` is the address of its base. */
 void rk_onnx_free(void *message);
 

@@ -7,9 +7,9 @@
 
 #include "base/mem.h"
 
-/* Open addressing, power-of-two table of entry numbers + 1. Keys come from files, so the hash is keyed
- * (SipHash-1-3, Aumasson and Bernstein 2012): collisions cannot be prepared. Results never depend on
- * the order of the table. */
+/* Open addressing, power-of-two table of entry numbers + 1. Keys come from files, so the hash is
+ * keyed (SipHash-1-3, Aumasson and Bernstein 2012): collisions cannot be prepared. Results never
+ * depend on the order of the table. */
 typedef struct entry {
     char *key;
     size_t value, next;        /* next suffix to try for this base */
@@ -37,8 +37,9 @@ static void sip_round(uint64_t v[4])
 static uint64_t hash(const rk_names *n, const char *key)
 {
     const size_t length = strlen(key);
-    uint64_t v[4] = {n->key[0] ^ UINT64_C(0x736f6d6570736575), n->key[1] ^ UINT64_C(0x646f72616e646f6d),
-                     n->key[0] ^ UINT64_C(0x6c7967656e657261), n->key[1] ^ UINT64_C(0x7465646279746573)};
+    uint64_t v[4] = {
+        n->key[0] ^ UINT64_C(0x736f6d6570736575), n->key[1] ^ UINT64_C(0x646f72616e646f6d),
+        n->key[0] ^ UINT64_C(0x6c7967656e657261), n->key[1] ^ UINT64_C(0x7465646279746573)};
     size_t i = 0;
     uint64_t m;
 

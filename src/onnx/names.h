@@ -19,8 +19,8 @@ size_t *rk_names_get(const rk_names *n, const char *key);
 const char *rk_names_key(const rk_names *n, const char *key);
 size_t rk_names_count(const rk_names *n);
 
-/* A name not in n yet: `base`, else base_1, base_2, ...; it is added with `value`. The text belongs to n;
- * NULL when out of memory. */
+/* A name not in n yet: `base`, else base_1, base_2, ...; it is added with `value`. The text belongs
+ * to n; NULL when out of memory. */
 const char *rk_names_fresh(rk_names *n, const char *base, size_t value);
 
 #endif

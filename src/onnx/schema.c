@@ -8,7 +8,7 @@ static const uint32_t masks[] = {
 };
 
 static const rk_schema schemas[] = {
-#define RK_OPERATOR(name, since, min_in, max_in, min_out, max_out, ins, outs, vars, attrs)          \
+#define RK_OPERATOR(name, since, min_in, max_in, min_out, max_out, ins, outs, vars, attrs)         \
     {name, since, min_in, max_in, min_out, max_out, ins, outs, vars, attrs, false},
 #define RK_DEPRECATED(name, since) {name, since, 0, 0, 0, 0, "", "", "", "", true},
 #include "onnx/schema.def"

@@ -18,11 +18,11 @@ typedef struct rk_schema {
     const char *name;
     unsigned since;
     unsigned min_inputs, max_inputs, min_outputs, max_outputs;   /* 65535: no limit */
-    /* Two characters a parameter: its type variable (a letter) and '.' single, '?' may be left out, '*'
-     * any number of one type, '+' any number of types of their own. */
+    /* Two characters a parameter: its type variable (a letter) and '.' single, '?' may be left out,
+     * '*' any number of one type, '+' any number of types of their own. */
     const char *inputs, *outputs;
     const char *variables;   /* two hex digits a letter: number of a type mask */
-    const char *attributes;  /* "axis:i to:i!": f i s t g p y and capitals for lists; '!' required */
+    const char *attributes; /* "axis:i to:i!": f i s t g p y and capitals for lists; '!' required */
     bool deprecated;
 } rk_schema;
 
@@ -39,8 +39,8 @@ uint32_t rk_schema_types(const rk_schema *s, char letter);
 
 /* The type letter of an attribute, 0 when the operator has none of that name. */
 char rk_schema_attribute(const rk_schema *s, const char *name);
-/* Walks the required attributes: returns the next one's name (length in *length) or NULL. Start with
- * *at = s->attributes. */
+/* Walks the required attributes: returns the next one's name (length in *length) or NULL. Start
+ * with *at = s->attributes. */
 const char *rk_schema_required(const char **at, size_t *length);
 
 #endif

@@ -79,7 +79,8 @@ static bool fits(int32_t v, rk_dtype type)
     }
 }
 
-/* Elements of 1 or 2 bytes from int32_data, of 4 from uint64_data; false for a value out of range. */
+/* Elements of 1 or 2 bytes from int32_data, of 4 from uint64_data; false for a value out of range.
+ */
 static bool narrow(void *out, const Onnx__TensorProto *t, rk_dtype type, size_t n)
 {
     const size_t item = rk_dtype_size(type);
@@ -109,16 +110,17 @@ static rk_status shape(rk_tensor *out, size_t *elements, const Onnx__TensorProto
         return rk_fail(err, RK_E_FORMAT, "%s: tensor '%s': element type %d (%s) is not supported",
                        shown, name, (int)t->data_type, rk_onnx_type_name(t->data_type));
     if (t->n_dims > RK_MAX_RANK)
-        return rk_fail(err, RK_E_FORMAT, "%s: tensor '%s': rank %zu, at most %d is supported", shown,
-                       name, t->n_dims, RK_MAX_RANK);
+        return rk_fail(err, RK_E_FORMAT, "%s: tensor '%s': rank %zu, at most %d is supported",
+                       shown, name, t->n_dims, RK_MAX_RANK);
     out->rank = t->n_dims;
     for (size_t i = 0; i < t->n_dims; i++) {
         if (t->dims[i] < 0)
-            return rk_fail(err, RK_E_FORMAT, "%s: tensor '%s': dimension %zu is %lld", shown, name, i,
-                           (long long)t->dims[i]);
+            return rk_fail(err, RK_E_FORMAT, "%s: tensor '%s': dimension %zu is %lld", shown, name,
+                           i, (long long)t->dims[i]);
         out->dim[i] = (size_t)t->dims[i];
         if (!rk_mul(&n, n, out->dim[i]))
-            return rk_fail(err, RK_E_FORMAT, "%s: tensor '%s': its dimensions overflow", shown, name);
+            return rk_fail(err, RK_E_FORMAT, "%s: tensor '%s': its dimensions overflow", shown,
+                           name);
     }
     if (!rk_mul(&out->bytes, n, rk_dtype_size(out->type)))
         return rk_fail(err, RK_E_FORMAT, "%s: tensor '%s': its dimensions overflow", shown, name);
@@ -130,8 +132,8 @@ static rk_status typed(rk_tensor *out, void **owned, const Onnx__TensorProto *t,
                        const char *shown, const char *name, rk_error *err)
 {
     if (typed_count(t, out->type) != n || all_typed(t) != n)
-        return rk_fail(err, RK_E_FORMAT, "%s: tensor '%s': %zu elements stored, %zu expected", shown,
-                       name, typed_count(t, out->type), n);
+        return rk_fail(err, RK_E_FORMAT, "%s: tensor '%s': %zu elements stored, %zu expected",
+                       shown, name, typed_count(t, out->type), n);
     switch (out->type) {
     case RK_DT_F32:
         out->data = t->float_data;
@@ -161,8 +163,8 @@ static rk_status typed(rk_tensor *out, void **owned, const Onnx__TensorProto *t,
                    rk_onnx_type_name(t->data_type));
 }
 
-rk_status rk_onnx_tensor(rk_tensor *out, void **owned, const Onnx__TensorProto *t, const char *shown,
-                         rk_error *err)
+rk_status rk_onnx_tensor(rk_tensor *out, void **owned, const Onnx__TensorProto *t,
+                         const char *shown, rk_error *err)
 {
     char quoted[RK_QUOTE_SIZE];
     const char *raw_name = t->name ? t->name : "";
@@ -177,8 +179,8 @@ rk_status rk_onnx_tensor(rk_tensor *out, void **owned, const Onnx__TensorProto *
                        "%s: tensor '%s' lies in another file; only single-file models are read",
                        shown, name);
     if (t->segment)
-        return rk_fail(err, RK_E_FORMAT, "%s: tensor '%s' is stored in segments; not supported", shown,
-                       name);
+        return rk_fail(err, RK_E_FORMAT, "%s: tensor '%s' is stored in segments; not supported",
+                       shown, name);
     st = shape(out, &n, t, shown, name, err);
     if (st) return st;
     if (!t->has_raw_data) return typed(out, owned, t, n, shown, name, err);
@@ -191,7 +193,8 @@ rk_status rk_onnx_tensor(rk_tensor *out, void **owned, const Onnx__TensorProto *
     return RK_OK;
 }
 
-Onnx__TensorProto *rk_onnx_tensor_new(const char *name, rk_dtype type, const size_t *dim, size_t rank)
+Onnx__TensorProto *rk_onnx_tensor_new(const char *name, rk_dtype type, const size_t *dim,
+                                      size_t rank)
 {
     size_t bytes = rk_dtype_size(type);
     Onnx__TensorProto *t;

@@ -207,6 +207,7 @@ rk_status rk_onnx_scan(const uint8_t *data, size_t size, const char *shown, rk_e
     const rk_status st = message(&s, &onnx__model_proto__descriptor, 0, size, 0);
     const char *kind = st ? looks_like(data, size) : NULL;
 
-    if (kind) return rk_fail(err, RK_E_FORMAT, "%s: not an ONNX file; it looks like %s", shown, kind);
+    if (kind)
+        return rk_fail(err, RK_E_FORMAT, "%s: not an ONNX file; it looks like %s", shown, kind);
     return st;
 }

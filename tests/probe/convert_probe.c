@@ -1,10 +1,9 @@
 /* links: base compute quant text file onnx encoder convert */
 /* Export and conversion by hand, for the parity tests:
- *   convert_probe graph FOLDER OUT [OPSET]     the bare graph: no tokenizer is read, no row left out
- *   convert_probe export FOLDER OUT [OPSET]
- *   convert_probe convert IN OUT fp16|bf16|int8 [io] [ops=T,..] [nodes=N,..] [check=F]    JSON on stdout
- *   convert_probe check FILE
- *   convert_probe describe FILE       JSON on stdout */
+ *   convert_probe graph FOLDER OUT [OPSET]     the bare graph: no tokenizer is read, no row left
+ * out convert_probe export FOLDER OUT [OPSET] convert_probe convert IN OUT fp16|bf16|int8 [io]
+ * [ops=T,..] [nodes=N,..] [check=F]    JSON on stdout convert_probe check FILE convert_probe
+ * describe FILE       JSON on stdout */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,7 +48,9 @@ static rk_status convert(char **argv, int argc, rk_error *err)
     char *json = NULL;
     rk_status st;
 
-    o.to = strcmp(argv[4], "fp16") == 0 ? RK_FP16 : strcmp(argv[4], "bf16") == 0 ? RK_BF16 : RK_INT8;
+    o.to = strcmp(argv[4], "fp16") == 0   ? RK_FP16
+           : strcmp(argv[4], "bf16") == 0 ? RK_BF16
+                                          : RK_INT8;
     for (int i = 5; i < argc; i++) {
         if (strcmp(argv[i], "io") == 0) o.convert_io = true;
         if (strncmp(argv[i], "ops=", 4) == 0) o.keep_ops = argv[i] + 4;
@@ -92,7 +93,8 @@ int main(int argc, char **argv)
     const int opset = argc > 4 ? atoi(argv[4]) : RK_EXPORT_OPSET;
 
     if (argc > 3 && strcmp(argv[1], "graph") == 0) st = bare_graph(argv[2], argv[3], opset, &err);
-    else if (argc > 3 && strcmp(argv[1], "export") == 0) st = rk_export(argv[2], argv[3], opset, &err);
+    else if (argc > 3 && strcmp(argv[1], "export") == 0)
+        st = rk_export(argv[2], argv[3], opset, &err);
     else if (argc > 4 && strcmp(argv[1], "convert") == 0) st = convert(argv, argc, &err);
     else if (argc > 2 && strcmp(argv[1], "check") == 0) st = check(argv[2], &err);
     else if (argc > 2 && strcmp(argv[1], "describe") == 0) st = describe(argv[2], &err);
