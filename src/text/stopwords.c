@@ -11,15 +11,24 @@ static const char *const negations[] = {
     "jangan", "jangankan", "janganlah", "kurang", "tak", "tanpa", "tidak", "tidakkah", "tidaklah",
 };
 
+/* Words may hold NUL, so no string function compares them. */
+static int compare(const char *word, size_t length, const char *listed)
+{
+    const size_t other = strlen(listed), n = length < other ? length : other;
+    const int c = memcmp(word, listed, n);
+    if (c) return c;
+    return (length > other) - (length < other);
+}
+
 static bool among(const char *const *list, size_t count, const char *word, size_t length)
 {
     size_t lo = 0, hi = count;
     while (lo < hi) {
         const size_t mid = (lo + hi) / 2;
-        const int c = strncmp(word, list[mid], length);
-        if (c == 0 && list[mid][length] == '\0') return true;
+        const int c = compare(word, length, list[mid]);
+        if (c == 0) return true;
         if (c > 0) lo = mid + 1;
-        else hi = mid;    /* equal so far, but the listed word is longer */
+        else hi = mid;
     }
     return false;
 }

@@ -3,6 +3,8 @@
  * length and so many bytes; answers go out one a line, or with lengths in the same way.
  *
  *   text_probe ids FOLDER MAX        ids of each text, one line each
+ *   text_probe words FOLDER          normalised words of each text, a line feed behind each word and
+ *                                    each added token (as its id in brackets), with lengths
  *   text_probe clean STEPS           each text cleaned, with lengths
  *   text_probe rows FILE LABELS MAX FOLDER STEPS   rows loaded and encoded: ids, one row a line
  *   text_probe save FOLDER OUT       opens a tokenizer and saves it
@@ -16,9 +18,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "text/clean.h"
 #include "text/rows.h"
-#include "text/tokenizer.h"
+#include "text/tokenizer_parts.h"
 
 static int fail(const rk_error *err)
 {
@@ -65,6 +68,48 @@ static int run_ids(const char *folder, size_t max_length)
     return rc;
 }
 
+static void write_framed(const rk_buffer *b)
+{
+    unsigned char n[4];
+    for (int i = 0; i < 4; i++) n[i] = (unsigned char)(b->length >> (8 * i));
+    fwrite(n, 1, 4, stdout);
+    if (b->length) fwrite(b->data, 1, b->length, stdout);
+}
+
+static bool add_word(void *context, const char *text, size_t length)
+{
+    rk_buffer_put(context, text, length);
+    rk_buffer_puts(context, "\n");
+    return true;
+}
+
+static bool add_token(void *context, int32_t id)
+{
+    rk_buffer_printf(context, "[%d]\n", id);
+    return true;
+}
+
+static int run_words(const char *folder)
+{
+    rk_tokenizer *t;
+    rk_error err;
+    rk_buffer out = {0};
+    rk_word_sink sink = {add_word, add_token, &out, {0}};
+    char *text = NULL;
+    size_t length;
+
+    if (rk_tokenizer_open(&t, folder, &err)) return fail(&err);
+    while (read_text(&text, &length)) {
+        rk_buffer_clear(&out);
+        if (rk_words(t, text, length, &sink)) write_framed(&out);
+    }
+    rk_free(sink.scratch.data);
+    rk_buffer_free(&out);
+    free(text);
+    rk_tokenizer_close(t);
+    return 0;
+}
+
 static int run_clean(const char *name)
 {
     rk_error err;
@@ -75,12 +120,9 @@ static int run_clean(const char *name)
 
     if (rk_clean_parse(&steps, name, &err)) return fail(&err);
     while (read_text(&text, &length)) {
-        unsigned char n[4];
         rk_buffer_clear(&out);
         rk_clean_apply(&out, steps, text, length);
-        for (int i = 0; i < 4; i++) n[i] = (unsigned char)(out.length >> (8 * i));
-        fwrite(n, 1, 4, stdout);
-        if (out.length) fwrite(out.data, 1, out.length, stdout);
+        write_framed(&out);
     }
     rk_buffer_free(&out);
     free(text);
@@ -158,6 +200,7 @@ int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
     if (strcmp(what, "ids") == 0 && argc == 4) return run_ids(argv[2], (size_t)atol(argv[3]));
+    if (strcmp(what, "words") == 0 && argc == 3) return run_words(argv[2]);
     if (strcmp(what, "clean") == 0 && argc == 3) return run_clean(argv[2]);
     if (strcmp(what, "rows") == 0 && argc == 7) return run_rows(argv + 2);
     if (strcmp(what, "save") == 0 && argc == 4) return run_save(argv[2], argv[3], false);
