@@ -27,7 +27,7 @@ typedef struct rk_infer_attention {
 } rk_infer_attention;
 
 typedef struct rk_infer_kernels {
-    /* y [width] = (word[id] + type) + position[at], type a row of floats */
+    /* y [width] = (word[id] + position[at]) + type, type a row of floats */
     void (*embed)(float *y, const rk_table *word, size_t id, const float *type,
                   const rk_table *position, size_t at);
 

@@ -17,8 +17,8 @@ void RK_K(infer_embed)(float *y, const rk_table *word, size_t id, const float *t
 {
     for (size_t c = 0; c < word->width; c += V16) {
         const size_t n = word->width - c;
-        v16 x = v16_add(table_get(word, id, c, n), v16_loadn(type + c, n));
-        x = v16_add(x, table_get(position, at, c, n));
+        v16 x = v16_add(table_get(word, id, c, n), table_get(position, at, c, n));
+        x = v16_add(x, v16_loadn(type + c, n));    /* in this order training adds them */
         v16_storen(y + c, x, n);
     }
 }

@@ -1,0 +1,79 @@
+/* Private to the runtime: what a file says of a classifier, before it is packed, and the engine. */
+#ifndef RK_ENCODER_ENGINE_H
+#define RK_ENCODER_ENGINE_H
+
+#include "compute/infer_kernels.h"
+#include "encoder/infer.h"
+
+/* One Linear: the weight as it lies in the file, and the form of its input: F32, or U8 with scale and
+ * zero where the file quantises it. */
+typedef struct rk_source_linear {
+    rk_weight w;
+    rk_matrix input;
+} rk_source_linear;
+
+typedef struct rk_source_layer {
+    rk_source_linear q, k, v;     /* the same input */
+    rk_source_linear attn, inter, out;
+    const float *ln1_w, *ln1_b, *ln2_w, *ln2_b;   /* [hidden] */
+} rk_source_layer;
+
+/* A classifier, precision-neutral. Nothing here is owned: the reader keeps it alive until
+ * rk_engine_build returns. */
+typedef struct rk_source {
+    const char *path;             /* for messages */
+    const rk_bert_config *config; /* labels filled */
+    rk_table word, position, type;
+    const float *emb_ln_w, *emb_ln_b;
+    const rk_source_layer *layer; /* [config->layers] */
+    rk_source_linear pooler, classifier;
+} rk_source;
+
+/* Packs and copies everything. RK_E_UNSUPPORTED: bf16 asked of an INT8 model or of a processor that
+ * has none. */
+rk_status rk_engine_build(rk_engine **out, const rk_source *s, rk_compute compute, rk_error *err);
+
+/* ---- the engine ---- */
+
+typedef struct rk_engine_linear {
+    rk_packed *w;
+    rk_matrix input;                /* form, scale and zero of its input; no data */
+} rk_engine_linear;
+
+/* The last layer has q and kv apart, since only the first token of a row asks there; the others have
+ * all three in qkv. */
+typedef struct rk_engine_layer {
+    rk_engine_linear qkv, q, kv;
+    rk_engine_linear attn, inter, out;
+    float *norms;                 /* [4][hidden]: ln1 weight, bias, ln2 weight, bias; owned */
+} rk_engine_layer;
+
+/* Where the numbers are while a chunk runs, all in one block. Tokens and rows: the capacity. */
+typedef struct rk_engine_scratch {
+    size_t tokens, rows, length, threads;
+    unsigned char *block;
+    float *hidden;                /* [tokens]: the residual stream */
+    float *qkv;                   /* [tokens] */
+    void *input;                  /* [tokens]: hidden as the next product wants it */
+    void *context, *inner;        /* [tokens] */
+    float *first, *query, *pooled;   /* [rows]: of the first tokens */
+    void *first_input;            /* [rows] */
+    float *attention;             /* [threads] */
+    size_t attention_floats;      /* of one thread */
+} rk_engine_scratch;
+
+struct rk_engine {
+    rk_bert_config config;
+    const char *precision;
+    rk_level level;
+    const rk_infer_kernels *kernels;
+    rk_table word, position;      /* data and scale owned */
+    float *type;                  /* [hidden], row 0 of the table */
+    float *emb_norm;              /* [2][hidden] */
+    rk_engine_layer *layer;
+    rk_engine_linear pooler, classifier;
+    size_t bytes;
+    rk_engine_scratch scratch;
+};
+
+#endif

@@ -1,0 +1,362 @@
+/* The forward pass of inference. Rows of a call lie end to end; a chunk of them runs at a time, all
+ * threads together, each on its share of every step. No number depends on how the work was shared. */
+#include "encoder/infer.h"
+
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "encoder/engine.h"
+
+/* A chunk has whole rows, as many as fit in so many tokens (one at least). More tokens stream the
+ * weights less often and need more scratch. */
+enum { CHUNK_TOKENS = 512, CHUNK_ROWS = 64 };
+
+typedef struct chunk {
+    rk_engine *e;
+    const int32_t *ids;           /* of its first token */
+    const size_t *starts;         /* [rows + 1], from the call */
+    size_t rows, tokens;
+    float *logits;                /* [rows, labels] */
+    size_t thread, threads;
+} chunk;
+
+/* ---- scratch ---- */
+
+typedef struct plan {
+    size_t bytes;
+    bool overflow;
+} plan;
+
+/* Offset of `count` times `width` elements, each line of them 64 bytes apart. */
+static size_t place(plan *p, size_t count, rk_form form, size_t width)
+{
+    const size_t at = p->bytes;
+    size_t bytes;
+
+    if (!rk_mul(&bytes, count, rk_form_stride(form, width) * rk_form_size(form)) ||
+        !rk_add(&p->bytes, at, bytes))
+        p->overflow = true;
+    return at;
+}
+
+/* The widest of the forms that inputs of the products of a kind have in this engine. */
+static rk_form wide_form(const rk_engine *e)
+{
+    return strcmp(e->precision, "int8") == 0   ? RK_FORM_U8
+           : strcmp(e->precision, "bf16") == 0 ? RK_FORM_BF16
+                                               : RK_FORM_F32;
+}
+
+static rk_status grow(rk_engine *e, size_t tokens, size_t rows, size_t length, size_t threads,
+                      rk_error *err)
+{
+    rk_engine_scratch *s = &e->scratch;
+    const size_t hidden = e->config.hidden, head = hidden / e->config.heads;
+    const rk_form form = wide_form(e);
+    plan p = { 0 };
+    size_t at[10];
+
+    if (tokens <= s->tokens && rows <= s->rows && length <= s->length && threads <= s->threads)
+        return RK_OK;
+    if (tokens < s->tokens) tokens = s->tokens;
+    if (rows < s->rows) rows = s->rows;
+    if (length < s->length) length = s->length;
+    if (threads < s->threads) threads = s->threads;
+    rk_free_aligned(s->block);
+    memset(s, 0, sizeof *s);
+    s->attention_floats =
+        rk_form_stride(RK_FORM_F32, rk_infer_attention_floats(length, head));
+    at[0] = place(&p, tokens, RK_FORM_F32, hidden);
+    at[1] = place(&p, tokens, RK_FORM_F32, 3 * hidden);
+    at[2] = place(&p, tokens, form, hidden);
+    at[3] = place(&p, tokens, form, hidden);
+    at[4] = place(&p, tokens, form, e->config.inner);
+    at[5] = place(&p, rows, RK_FORM_F32, hidden);
+    at[6] = place(&p, rows, RK_FORM_F32, hidden);
+    at[7] = place(&p, rows, RK_FORM_F32, hidden);
+    at[8] = place(&p, rows, form, hidden);
+    at[9] = place(&p, threads, RK_FORM_F32, s->attention_floats);
+    if (!p.overflow) s->block = rk_alloc_aligned(p.bytes, 1);
+    if (!s->block)
+        return rk_fail(err, RK_E_MEMORY, "no memory for rows of %zu tokens", tokens);
+    memset(s->block, 0, p.bytes);    /* what lies between width and stride stays zero */
+    s->tokens = tokens;
+    s->rows = rows;
+    s->length = length;
+    s->threads = threads;
+    s->hidden = (float *)(void *)(s->block + at[0]);
+    s->qkv = (float *)(void *)(s->block + at[1]);
+    s->input = s->block + at[2];
+    s->context = s->block + at[3];
+    s->inner = s->block + at[4];
+    s->first = (float *)(void *)(s->block + at[5]);
+    s->query = (float *)(void *)(s->block + at[6]);
+    s->pooled = (float *)(void *)(s->block + at[7]);
+    s->first_input = s->block + at[8];
+    s->attention = (float *)(void *)(s->block + at[9]);
+    return RK_OK;
+}
+
+/* ---- steps: every thread calls each with the same arguments; all but the shares end at a barrier ---- */
+
+static rk_matrix matrix(void *data, const rk_matrix *form, size_t width)
+{
+    rk_matrix m = *form;
+
+    m.data = data;
+    m.stride = rk_form_stride(form->form, width);
+    return m;
+}
+
+static rk_matrix floats(float *data, size_t width)
+{
+    const rk_matrix form = { .form = RK_FORM_F32 };
+    return matrix(data, &form, width);
+}
+
+/* Rows `data` holds for l: the floats themselves where l takes floats. */
+static rk_matrix input_of(const rk_engine_linear *l, void *data, float *as_floats)
+{
+    return matrix(l->input.form == RK_FORM_F32 ? (void *)as_floats : data, &l->input,
+                  rk_packed_in(l->w));
+}
+
+static void product(const chunk *c, const rk_engine_linear *l, const rk_matrix *x, size_t rows,
+                    const rk_epilogue *e)
+{
+    rk_packed_run(l->w, x, rows, e, c->thread, c->threads);
+#pragma omp barrier
+}
+
+static size_t share(const chunk *c, size_t n, size_t thread)
+{
+    return n * thread / c->threads;
+}
+
+/* LayerNorm of x [rows, hidden] in place, and the same in the form of `other` where that is not
+ * float. */
+static void norm(const chunk *c, float *x, size_t rows, const float *w, const rk_matrix *other)
+{
+    const rk_engine *e = c->e;
+    const size_t hidden = e->config.hidden, stride = rk_form_stride(RK_FORM_F32, hidden);
+    const size_t last = share(c, rows, c->thread + 1);
+
+    for (size_t t = share(c, rows, c->thread); t < last; t++)
+        e->kernels->layernorm(x + t * stride, other->form == RK_FORM_F32 ? NULL : other, t,
+                              x + t * stride, w, w + hidden, hidden, e->config.eps);
+#pragma omp barrier
+}
+
+static void embed(const chunk *c, const rk_matrix *other)
+{
+    const rk_engine *e = c->e;
+    const size_t hidden = e->config.hidden, stride = rk_form_stride(RK_FORM_F32, hidden);
+    float *x = e->scratch.hidden;
+
+#pragma omp for schedule(static)
+    for (size_t r = 0; r < c->rows; r++) {
+        const size_t first = c->starts[r] - c->starts[0], n = c->starts[r + 1] - c->starts[r];
+        for (size_t i = 0; i < n; i++)
+            e->kernels->embed(x + (first + i) * stride, &e->word, (size_t)c->ids[first + i],
+                              e->type, &e->position, i);
+    }
+    norm(c, x, c->tokens, e->emb_norm, other);
+}
+
+/* Attention of every row and head. q has `first_only ? 1 : length` rows for each row. */
+static void attention(const chunk *c, const float *q, size_t q_stride, const float *k,
+                      const float *v, size_t kv_stride, bool first_only, const rk_matrix *y)
+{
+    const rk_engine *e = c->e;
+    const size_t heads = e->config.heads, head_size = e->config.hidden / heads;
+
+#pragma omp for schedule(dynamic)
+    for (size_t task = 0; task < c->rows * heads; task++) {
+        const size_t r = task / heads, first = c->starts[r] - c->starts[0];
+        const size_t length = c->starts[r + 1] - c->starts[r], at = first_only ? r : first;
+        const rk_infer_attention a = {
+            .q = q + at * q_stride, .k = k + first * kv_stride, .v = v + first * kv_stride,
+            .q_stride = q_stride, .kv_stride = kv_stride,
+            .queries = first_only ? 1 : length, .length = length, .head_size = head_size,
+            .scale = 1.0f / sqrtf((float)head_size), .y = y, .y_row = at,
+            .scratch = e->scratch.attention + c->thread * e->scratch.attention_floats,
+        };
+        e->kernels->attention(&a, task % heads);
+    }
+}
+
+static rk_packed_act act_of(const rk_engine *e)
+{
+    return e->config.act == RK_ACT_GELU        ? RK_PACKED_GELU
+           : e->config.act == RK_ACT_GELU_TANH ? RK_PACKED_GELU_TANH
+                                               : RK_PACKED_RELU;
+}
+
+/* From the context to the layer's output: x [rows, hidden] floats are the residual stream, `input`
+ * holds them in another form where a product wants one; `next` is the form for what follows. */
+static void feed_forward(const chunk *c, const rk_engine_layer *l, float *x, void *input,
+                         size_t rows, const rk_matrix *next)
+{
+    const rk_engine_scratch *s = &c->e->scratch;
+    const size_t hidden = c->e->config.hidden;
+    const rk_matrix stream = floats(x, hidden);
+    const rk_matrix context = matrix(s->context, &l->attn.input, hidden);
+    const rk_matrix inner = matrix(s->inner, &l->out.input, c->e->config.inner);
+    const rk_matrix between = input_of(&l->inter, input, x);
+    const rk_epilogue residual = { .add = x, .add_stride = stream.stride, .y = stream };
+    const rk_epilogue activate = { .act = act_of(c->e), .y = inner };
+
+    product(c, &l->attn, &context, rows, &residual);
+    norm(c, x, rows, l->norms, &between);
+    product(c, &l->inter, &between, rows, &activate);
+    product(c, &l->out, &inner, rows, &residual);
+    norm(c, x, rows, l->norms + 2 * hidden, next);
+}
+
+static void layer(const chunk *c, const rk_engine_layer *l, const rk_matrix *next)
+{
+    const rk_engine_scratch *s = &c->e->scratch;
+    const size_t hidden = c->e->config.hidden;
+    const rk_matrix x = input_of(&l->qkv, s->input, s->hidden);
+    const rk_matrix qkv = floats(s->qkv, 3 * hidden);
+    const rk_matrix context = matrix(s->context, &l->attn.input, hidden);
+    const rk_epilogue plain = { .y = qkv };
+
+    product(c, &l->qkv, &x, c->tokens, &plain);
+    attention(c, s->qkv, qkv.stride, s->qkv + hidden, s->qkv + 2 * hidden, qkv.stride, false,
+              &context);
+    feed_forward(c, l, s->hidden, s->input, c->tokens, next);
+}
+
+/* The classifier reads the first token of a row only, so the last layer computes the rest for none
+ * but it: exact, since there a token's output needs nothing of the others but keys and values. */
+static void last_layer(const chunk *c, const rk_engine_layer *l, const rk_matrix *next)
+{
+    const rk_engine_scratch *s = &c->e->scratch;
+    const size_t hidden = c->e->config.hidden;
+    const rk_matrix x = input_of(&l->kv, s->input, s->hidden);
+    const rk_matrix first_x = input_of(&l->q, s->first_input, s->first);
+    const rk_matrix kv = floats(s->qkv, 2 * hidden), query = floats(s->query, hidden);
+    const rk_matrix context = matrix(s->context, &l->attn.input, hidden);
+    const rk_epilogue to_kv = { .y = kv }, to_query = { .y = query };
+    const size_t stride = query.stride, bytes = x.stride * rk_form_size(x.form);
+
+#pragma omp for schedule(static)
+    for (size_t r = 0; r < c->rows; r++) {
+        const size_t at = c->starts[r] - c->starts[0];
+        memcpy(s->first + r * stride, s->hidden + at * stride, hidden * sizeof *s->first);
+        if (x.form != RK_FORM_F32)
+            memcpy((char *)first_x.data + r * bytes, (char *)x.data + at * bytes, bytes);
+    }
+    rk_packed_run(l->q.w, &first_x, c->rows, &to_query, c->thread, c->threads);
+    product(c, &l->kv, &x, c->tokens, &to_kv);
+    attention(c, s->query, stride, s->qkv, s->qkv + hidden, kv.stride, true, &context);
+    feed_forward(c, l, s->first, s->first_input, c->rows, next);
+}
+
+static void head(const chunk *c, const rk_matrix *first)
+{
+    const rk_engine *e = c->e;
+    const rk_engine_scratch *s = &e->scratch;
+    const size_t hidden = e->config.hidden, labels = e->config.labels.count;
+    const rk_matrix pooled = floats(s->pooled, hidden);
+    const rk_matrix input = input_of(&e->classifier, s->first_input, s->pooled);
+    const rk_epilogue to_pooled = { .y = pooled };
+    const rk_epilogue to_logits = {
+        .y = { .data = c->logits, .stride = labels, .form = RK_FORM_F32 },
+    };
+
+    product(c, &e->pooler, first, c->rows, &to_pooled);
+#pragma omp for schedule(static)
+    for (size_t r = 0; r < c->rows; r++) {
+        float *x = s->pooled + r * pooled.stride;
+        for (size_t i = 0; i < hidden; i++) x[i] = tanhf(x[i]);
+        if (input.form != RK_FORM_F32) e->kernels->put(&input, r, x, hidden);
+    }
+    product(c, &e->classifier, &input, c->rows, &to_logits);
+}
+
+static void forward(const chunk *c)
+{
+    const rk_engine *e = c->e;
+    const rk_engine_scratch *s = &e->scratch;
+    const size_t layers = e->config.layers;
+    const rk_engine_linear *ask = layers > 1 ? &e->layer[0].qkv : &e->layer[0].kv;
+    const rk_matrix first = input_of(&e->pooler, s->first_input, s->first);
+    rk_matrix next = input_of(ask, s->input, s->hidden);
+
+    embed(c, &next);
+    for (size_t i = 0; i + 1 < layers; i++) {
+        ask = i + 2 < layers ? &e->layer[i + 1].qkv : &e->layer[i + 1].kv;
+        next = input_of(ask, s->input, s->hidden);
+        layer(c, &e->layer[i], &next);
+    }
+    last_layer(c, &e->layer[layers - 1], &first);
+    head(c, &first);
+}
+
+/* ---- a call ---- */
+
+static rk_status check(const rk_engine *e, const int32_t *ids, const size_t *starts, size_t rows,
+                       rk_error *err)
+{
+    const rk_bert_config *c = &e->config;
+
+    for (size_t r = 0; r < rows; r++) {
+        if (starts[r + 1] <= starts[r])
+            return rk_fail(err, RK_E_ARG, "row %zu: no tokens; want at least one", r);
+        if (starts[r + 1] - starts[r] > c->positions)
+            return rk_fail(err, RK_E_ARG, "row %zu: %zu tokens; the model takes at most %zu", r,
+                           starts[r + 1] - starts[r], c->positions);
+        for (size_t i = starts[r]; i < starts[r + 1]; i++)
+            if (ids[i] < 0 || (size_t)ids[i] >= c->vocab)
+                return rk_fail(err, RK_E_ARG, "row %zu: token %zu has id %ld; want 0 to %zu", r,
+                               i - starts[r], (long)ids[i], c->vocab - 1);
+    }
+    return RK_OK;
+}
+
+/* Rows of the chunk that begins at starts[0]. */
+static size_t take(const size_t *starts, size_t rows)
+{
+    size_t n = 1;
+
+    while (n < rows && n < CHUNK_ROWS && starts[n + 1] - starts[0] <= CHUNK_TOKENS) n++;
+    return n;
+}
+
+rk_status rk_engine_run(rk_engine *e, const int32_t *ids, const size_t *starts, size_t rows,
+                        float *logits, rk_error *err)
+{
+    const size_t labels = e->config.labels.count;
+    const size_t threads = (size_t)omp_get_max_threads();
+    size_t tokens = 0, most = 0, length = 0;
+    rk_status st;
+
+    st = check(e, ids, starts, rows, err);
+    if (st) return st;
+    for (size_t r = 0, n; r < rows; r += n) {
+        n = take(starts + r, rows - r);
+        if (n > most) most = n;
+        if (starts[r + n] - starts[r] > tokens) tokens = starts[r + n] - starts[r];
+        for (size_t i = r; i < r + n; i++)
+            if (starts[i + 1] - starts[i] > length) length = starts[i + 1] - starts[i];
+    }
+    st = grow(e, tokens, most, length, threads, err);
+    if (st) return st;
+    for (size_t r = 0, n; r < rows; r += n) {
+        n = take(starts + r, rows - r);
+#pragma omp parallel num_threads((int)threads)
+        {
+            const chunk c = {
+                .e = e, .ids = ids + starts[r], .starts = starts + r, .rows = n,
+                .tokens = starts[r + n] - starts[r], .logits = logits + r * labels,
+                .thread = (size_t)omp_get_thread_num(), .threads = (size_t)omp_get_num_threads(),
+            };
+            forward(&c);
+        }
+    }
+    return RK_OK;
+}

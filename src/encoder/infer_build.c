@@ -1,0 +1,244 @@
+/* From what a file says to packed weights. */
+#include <string.h>
+
+#include "base/mem.h"
+#include "encoder/engine.h"
+
+/* Scales outside leave no room for 1 / scale and for products of two scales in normal floats. */
+static const float SCALE_MIN = 1e-18f, SCALE_MAX = 1e18f;
+
+static bool sane_scale(float scale)
+{
+    return scale >= SCALE_MIN && scale <= SCALE_MAX;
+}
+
+static rk_status check_linear(const rk_source *s, const rk_source_linear *l, size_t out, size_t in,
+                              const char *what, rk_error *err)
+{
+    if (l->w.out != out || l->w.in != in)
+        return rk_fail(err, RK_E_FORMAT, "%s: %s is [%zu, %zu]; want [%zu, %zu]", s->path, what,
+                       l->w.out, l->w.in, out, in);
+    if (l->input.form == RK_FORM_U8 && !sane_scale(l->input.scale))
+        return rk_fail(err, RK_E_FORMAT, "%s: %s: input scale %g; want %g to %g", s->path, what,
+                       (double)l->input.scale, (double)SCALE_MIN, (double)SCALE_MAX);
+    for (size_t n = 0; l->w.scale && n < out; n++)
+        if (!sane_scale(l->w.scale[n]))
+            return rk_fail(err, RK_E_FORMAT, "%s: %s: scale %g of output %zu; want %g to %g",
+                           s->path, what, (double)l->w.scale[n], n, (double)SCALE_MIN,
+                           (double)SCALE_MAX);
+    return RK_OK;
+}
+
+/* Packs `parts` Linears of the same input one under the other. */
+static rk_status pack(rk_engine *e, rk_engine_linear *out, const rk_source *s,
+                      const rk_source_linear *const *l, size_t parts, size_t rows, size_t in,
+                      const char *what, rk_error *err)
+{
+    rk_weight w[3];
+    rk_status st;
+
+    out->input = l[0]->input;
+    if (strcmp(e->precision, "bf16") == 0) out->input.form = RK_FORM_BF16;
+    for (size_t i = 0; i < parts; i++) {
+        st = check_linear(s, l[i], rows, in, what, err);
+        if (st) return st;
+        if (l[i]->w.type != l[0]->w.type || l[i]->input.form != l[0]->input.form ||
+            l[i]->input.zero != l[0]->input.zero || l[i]->input.scale != l[0]->input.scale)
+            return rk_fail(err, RK_E_FORMAT, "%s: %s: query, key and value differ in precision",
+                           s->path, what);
+        w[i] = l[i]->w;
+    }
+    st = rk_packed_new(&out->w, w, parts, &out->input, e->level, err);
+    if (st) return rk_fail_prefix(err, st, "%s: %s: ", s->path, what);
+    e->bytes += rk_packed_bytes(out->w);
+    return RK_OK;
+}
+
+static rk_status pack_one(rk_engine *e, rk_engine_linear *out, const rk_source *s,
+                          const rk_source_linear *l, size_t rows, size_t in, const char *what,
+                          rk_error *err)
+{
+    return pack(e, out, s, &l, 1, rows, in, what, err);
+}
+
+static float *copy_floats(rk_engine *e, const float *const *parts, size_t count, size_t width)
+{
+    float *out = rk_alloc_aligned(count * width, sizeof *out);
+
+    if (!out) return NULL;
+    for (size_t i = 0; i < count; i++) memcpy(out + i * width, parts[i], width * sizeof *out);
+    e->bytes += count * width * sizeof *out;
+    return out;
+}
+
+static rk_status copy_table(rk_engine *e, rk_table *out, const rk_table *in, const char *path,
+                            rk_error *err)
+{
+    const size_t size = rk_dtype_size(in->type);
+    void *data;
+    float *scale = NULL;
+
+    data = rk_alloc_aligned(in->rows * in->width, size);
+    if (in->type == RK_DT_I8) scale = rk_alloc_aligned(in->rows, sizeof *scale);
+    out->data = data;
+    out->scale = scale;
+    if (!data || (in->type == RK_DT_I8 && !scale))
+        return rk_fail(err, RK_E_MEMORY, "%s: out of memory", path);
+    out->type = in->type;
+    out->rows = in->rows;
+    out->width = in->width;
+    memcpy(data, in->data, in->rows * in->width * size);
+    if (scale) memcpy(scale, in->scale, in->rows * sizeof *scale);
+    e->bytes += in->rows * in->width * size + (scale ? in->rows * sizeof *scale : 0);
+    return RK_OK;
+}
+
+static rk_status build_layer(rk_engine *e, size_t at, const rk_source *s, rk_error *err)
+{
+    const size_t hidden = e->config.hidden, inner = e->config.inner;
+    const rk_source_layer *in = &s->layer[at];
+    const rk_source_linear *all[] = { &in->q, &in->k, &in->v };
+    const float *norms[] = { in->ln1_w, in->ln1_b, in->ln2_w, in->ln2_b };
+    rk_engine_layer *out = &e->layer[at];
+    rk_status st;
+
+    if (at + 1 < e->config.layers) {
+        st = pack(e, &out->qkv, s, all, 3, hidden, hidden, "query, key, value", err);
+    } else {
+        st = pack_one(e, &out->q, s, all[0], hidden, hidden, "query", err);
+        if (!st) st = pack(e, &out->kv, s, all + 1, 2, hidden, hidden, "key, value", err);
+        if (!st && (out->q.input.form != out->kv.input.form ||
+                    out->q.input.scale != out->kv.input.scale ||
+                    out->q.input.zero != out->kv.input.zero))
+            st = rk_fail(err, RK_E_FORMAT, "%s: query and key differ in precision", s->path);
+    }
+    if (!st) st = pack_one(e, &out->attn, s, &in->attn, hidden, hidden, "attention output", err);
+    if (!st) st = pack_one(e, &out->inter, s, &in->inter, inner, hidden, "intermediate", err);
+    if (!st) st = pack_one(e, &out->out, s, &in->out, hidden, inner, "output", err);
+    if (st) return st;
+    out->norms = copy_floats(e, norms, 4, hidden);
+    return out->norms ? RK_OK : rk_fail(err, RK_E_MEMORY, "%s: out of memory", s->path);
+}
+
+static rk_status build_embeddings(rk_engine *e, const rk_source *s, rk_error *err)
+{
+    const size_t hidden = e->config.hidden;
+    const float *norms[] = { s->emb_ln_w, s->emb_ln_b };
+    rk_table type = s->type;
+    rk_status st;
+
+    st = copy_table(e, &e->word, &s->word, s->path, err);
+    if (!st) st = copy_table(e, &e->position, &s->position, s->path, err);
+    if (st) return st;
+    e->emb_norm = copy_floats(e, norms, 2, hidden);
+    e->type = rk_alloc_aligned(hidden, sizeof *e->type);
+    if (!e->emb_norm || !e->type) return rk_fail(err, RK_E_MEMORY, "%s: out of memory", s->path);
+    /* Every token is of type 0: its row is all that is needed. */
+    if (type.type == RK_DT_I8)
+        for (size_t c = 0; c < hidden; c++)
+            e->type[c] = (float)((const int8_t *)type.data)[c] * type.scale[0];
+    else
+        rk_to_f32(e->type, type.data, type.type, hidden);
+    e->bytes += hidden * sizeof *e->type;
+    return RK_OK;
+}
+
+/* What will run, from the weights of the encoder; all of one kind. */
+static rk_status choose_precision(rk_engine *e, const rk_source *s, rk_compute compute,
+                                  rk_error *err)
+{
+    const rk_dtype type = s->layer[0].q.w.type;
+
+    if (type == RK_DT_I8) {
+        e->precision = "int8";
+        if (compute != RK_COMPUTE_AUTO)
+            return rk_fail(err, RK_E_UNSUPPORTED,
+                           "%s: an INT8 model computes in int8; leave --compute out", s->path);
+        return RK_OK;
+    }
+    e->precision = type == RK_DT_F16 ? "fp16" : "fp32";
+    if (compute == RK_COMPUTE_BF16) {
+        e->precision = "bf16";
+        if (!rk_cpu_bf16(e->level))
+            return rk_fail(err, RK_E_UNSUPPORTED,
+                           "%s: this processor has no bfloat16 products at level %s", s->path,
+                           rk_level_name(e->level));
+    }
+    return RK_OK;
+}
+
+rk_status rk_engine_build(rk_engine **out, const rk_source *s, rk_compute compute, rk_error *err)
+{
+    const rk_bert_config *c = s->config;
+    rk_engine *e;
+    rk_status st;
+
+    *out = NULL;
+    e = rk_calloc(1, sizeof *e);
+    if (!e) return rk_fail(err, RK_E_MEMORY, "%s: out of memory", s->path);
+    e->level = rk_cpu_level();
+    e->kernels = rk_infer_kernels_for(e->level);
+    st = choose_precision(e, s, compute, err);
+    if (st) goto done;
+    st = rk_bert_config_copy(&e->config, c, err);
+    if (st) goto done;
+    e->layer = rk_calloc(c->layers, sizeof *e->layer);
+    if (!e->layer) {
+        st = rk_fail(err, RK_E_MEMORY, "%s: out of memory", s->path);
+        goto done;
+    }
+    st = build_embeddings(e, s, err);
+    for (size_t i = 0; !st && i < c->layers; i++) st = build_layer(e, i, s, err);
+    if (!st) st = pack_one(e, &e->pooler, s, &s->pooler, c->hidden, c->hidden, "pooler", err);
+    if (!st)
+        st = pack_one(e, &e->classifier, s, &s->classifier, c->labels.count, c->hidden,
+                      "classifier", err);
+    if (st) goto done;
+    *out = e;
+    e = NULL;
+done:
+    rk_engine_close(e);
+    return st;
+}
+
+static void free_table(rk_table *t)
+{
+    rk_free_aligned((void *)(uintptr_t)t->data);
+    rk_free_aligned((void *)(uintptr_t)t->scale);
+}
+
+void rk_engine_close(rk_engine *e)
+{
+    if (!e) return;
+    for (size_t i = 0; e->layer && i < e->config.layers; i++) {
+        rk_engine_layer *l = &e->layer[i];
+        rk_packed *all[] = { l->qkv.w, l->q.w, l->kv.w, l->attn.w, l->inter.w, l->out.w };
+        for (size_t k = 0; k < sizeof all / sizeof *all; k++) rk_packed_free(all[k]);
+        rk_free_aligned(l->norms);
+    }
+    rk_free(e->layer);
+    rk_packed_free(e->pooler.w);
+    rk_packed_free(e->classifier.w);
+    free_table(&e->word);
+    free_table(&e->position);
+    rk_free_aligned(e->type);
+    rk_free_aligned(e->emb_norm);
+    rk_free_aligned(e->scratch.block);
+    rk_bert_config_free(&e->config);
+    rk_free(e);
+}
+
+const rk_bert_config *rk_engine_config(const rk_engine *e)
+{
+    return &e->config;
+}
+
+const char *rk_engine_precision(const rk_engine *e)
+{
+    return e->precision;
+}
+
+size_t rk_engine_bytes(const rk_engine *e)
+{
+    return e->bytes;
+}
