@@ -22,17 +22,18 @@ typedef struct rk_metrics {
     double accuracy_ci95[2];       /* Wilson */
 } rk_metrics;
 
-/* truth, predicted [rows], each 0 .. labels - 1; another value and zero rows are RK_E_ARG. On failure
- * *out is zeroed. Free with rk_metrics_free. As scikit-learn with
+/* truth, predicted [rows], each 0 .. labels - 1; another value and zero rows are RK_E_ARG. On
+ * failure *out is zeroed. Free with rk_metrics_free. As scikit-learn with
  * labels = all: macro F1 averages over every label of the model. */
 rk_status rk_metrics_compute(rk_metrics *out, const int32_t *truth, const int32_t *predicted,
                              size_t rows, size_t labels, rk_error *err);
 void rk_metrics_free(rk_metrics *m);   /* takes a zeroed struct */
 
 /* The metric fields of `eval --json`: rows, accuracy, accuracy_ci95, precision_weighted,
- * recall_weighted, f1_weighted, f1_macro, labels[], per_label{NAME: {precision, recall, f1, support}}
- * and confusion[truth][predicted]. label_names [labels], UTF-8; a name that repeats an earlier one
- * becomes NAME#i in per_label. A new reference, or NULL when out of memory. */
+ * recall_weighted, f1_weighted, f1_macro, labels[],
+ * per_label{NAME: {precision, recall, f1, support}} and confusion[truth][predicted].
+ * label_names [labels], UTF-8; a name that repeats an earlier one becomes NAME#i in per_label. A new
+ * reference, or NULL when out of memory. */
 json_t *rk_metrics_json(const rk_metrics *m, const char *const *label_names);
 
 /* Wilson score interval of k successes in n trials at z (1.959963984540054 for 95 %). */

@@ -168,7 +168,7 @@ static void text_fact(rk_buffer *b, const json_t *object, const char *key, const
 static void count_fact(rk_buffer *b, const json_t *object, const char *key, const char *name)
 {
     const double n = rk_page_number(object, key);
-    if (isnan(n)) return;
+    if (!(n > 0)) return;
     open_fact(b, name);
     rk_page_count(b, n);
     close_fact(b);

@@ -1,4 +1,4 @@
-/* Between the files of the report: reading its JSON, text and numbers safe in HTML, the sections. */
+/* Between the files of the report: its JSON, text and numbers safe in HTML, the sections. */
 #ifndef RK_EVAL_REPORT_PARTS_H
 #define RK_EVAL_REPORT_PARTS_H
 
@@ -9,11 +9,11 @@
 #include "base/buffer.h"
 #include "base/status.h"
 
-/* ---- report_check.c: types and ranges of the whole document, once, before anything is written -- */
+/* ---- report_check.c: types and ranges of the whole document, before anything is written ---- */
 
 rk_status rk_report_check(const json_t *report, rk_error *err);
 
-/* ---- report_text.c: fields (of a checked document) ---------------------------------------------- */
+/* ---- report_text.c: fields (of a checked document) ---- */
 
 double rk_page_number(const json_t *object, const char *key);        /* NAN where absent */
 double rk_page_item(const json_t *object, const char *key, size_t i); /* number in a list, or NAN */
@@ -21,8 +21,8 @@ const char *rk_page_string(const json_t *object, const char *key);   /* NULL whe
 /* An object or array that is not empty, else NULL. */
 const json_t *rk_page_part(const json_t *object, const char *key);
 
-/* ---- report_text.c: output. A number that is NAN becomes a dash. Not by printf's %f, whose decimal
- * comma depends on the host program's locale. -------------------------------------------------- */
+/* ---- report_text.c: output. A number that is NAN becomes a dash. Not by printf's %f, whose
+ * decimal comma depends on the host program's locale. ---- */
 
 void rk_page_escape(rk_buffer *b, const char *text);   /* for content and for quoted attributes */
 void rk_page_name(rk_buffer *b, const char *text);     /* escaped, its writing direction isolated */
@@ -40,7 +40,7 @@ void rk_page_p(rk_buffer *b, double p);                /* p = 0.52, p < 0.001 */
 /* "1 row", "2 rows" */
 void rk_page_some(rk_buffer *b, double n, const char *one, const char *many);
 
-/* ---- report_words.c: what the numbers say ------------------------------------------------------ */
+/* ---- report_words.c: what the numbers say ---- */
 
 typedef struct rk_page_verdict {
     const json_t *base;    /* the result others are compared with; NULL: no results */
@@ -54,7 +54,7 @@ void rk_page_headline(rk_buffer *b, const json_t *report, const rk_page_verdict 
 void rk_page_pairs(rk_buffer *b, const json_t *report);
 void rk_page_reading(rk_buffer *b, const json_t *report, const rk_page_verdict *v);
 
-/* ---- report_svg.c: charts ----------------------------------------------------------------------- */
+/* ---- report_svg.c: charts ---- */
 
 void rk_page_intervals(rk_buffer *b, const json_t *results, const rk_page_verdict *v);
 void rk_page_loss_chart(rk_buffer *b, const json_t *run);
@@ -62,14 +62,14 @@ bool rk_page_f1_chart(rk_buffer *b, const json_t *run);   /* false: nothing to d
 /* The epoch that was kept, or NULL. */
 const json_t *rk_page_kept(const json_t *run);
 
-/* ---- report_tables.c ---------------------------------------------------------------------------- */
+/* ---- report_tables.c ---- */
 
 void rk_page_results(rk_buffer *b, const json_t *results, const rk_page_verdict *v);
 void rk_page_epochs(rk_buffer *b, const json_t *run);
 void rk_page_labels(rk_buffer *b, const json_t *results);
 void rk_page_data(rk_buffer *b, const json_t *report);
 
-/* ---- report_style.c ----------------------------------------------------------------------------- */
+/* ---- report_style.c ---- */
 
 void rk_page_style(rk_buffer *b);
 

@@ -1,8 +1,8 @@
 #include "eval/report_parts.h"
 
 /* Colours: Okabe and Ito's blue and vermilion, which colour-blind readers tell apart; no meaning is
- * carried by colour alone. Lines are an array because C promises no more than 4,095 characters in one
- * string. */
+ * carried by colour alone. Lines are an array because C promises no more than 4,095 characters in
+ * one string. */
 static const char *const style[] = {
     ":root{color-scheme:light dark;--page:#fdfdfb;--text:#1c1f24;--soft:#59616c;--rule:#dcdfe4;",
     "--strong:#0a5f9e;--second:#b34700;--fill:#eef3f8;--heat:0,114,178;--raw:#9fb4c7}",
@@ -13,8 +13,8 @@ static const char *const style[] = {
     "--second:#b34700;--fill:#eef3f8;--heat:0,114,178;--raw:#9fb4c7}}",
     "*{box-sizing:border-box}",
     "html{-webkit-text-size-adjust:100%;text-size-adjust:100%}",
-    "body{margin:0;background:var(--page);color:var(--text);font:16px/1.55 system-ui,-apple-system,",
-    "\"Segoe UI\",Roboto,\"Noto Sans\",\"Helvetica Neue\",Arial,sans-serif;",
+    "body{margin:0;background:var(--page);color:var(--text);font:16px/1.55 system-ui,",
+    "-apple-system,\"Segoe UI\",Roboto,\"Noto Sans\",\"Helvetica Neue\",Arial,sans-serif;",
     "overflow-wrap:break-word;-webkit-print-color-adjust:exact;print-color-adjust:exact}",
     "main{max-width:66rem;margin:0 auto;padding:2.5rem 1.25rem 4rem}",
     "h1{font-size:clamp(1.6rem,1.1rem + 2.2vw,2.4rem);line-height:1.18;margin:.3rem 0 1rem;",
@@ -34,7 +34,8 @@ static const char *const style[] = {
     "th,td{padding:.45rem .5rem;text-align:right;vertical-align:baseline;",
     "border-bottom:1px solid var(--rule)}",
     "th:first-child,td:first-child{text-align:left;padding-left:0}",
-    "th{font-weight:500}thead th{font-weight:650}tfoot th,tfoot td{font-weight:650;border-bottom:0}",
+    "th{font-weight:500}thead th{font-weight:650}",
+    "tfoot th,tfoot td{font-weight:650;border-bottom:0}",
     "caption{text-align:left;padding-bottom:.35rem}",
     "small{display:block;font-size:.8rem;font-weight:400;color:var(--soft);line-height:1.35}",
     ".long,code{overflow-wrap:anywhere}td,td small{white-space:nowrap}td bdi{white-space:normal}",
@@ -81,7 +82,8 @@ static const char *const style[] = {
     "grid-template-columns:repeat(auto-fit,minmax(min(100%,22rem),1fr))}",
     "dl{display:grid;grid-template-columns:minmax(6rem,auto) minmax(0,1fr);gap:.35rem 1.2rem;",
     "margin:0;font-size:.95rem}dt{color:var(--soft)}dd{margin:0}",
-    "code{font:.88em/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,\"DejaVu Sans Mono\",monospace}",
+    "code{font:.88em/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,\"DejaVu Sans Mono\",",
+    "monospace}",
     "@media (max-width:40rem){main{padding:1.4rem 1rem 3rem}th,td{padding:.4rem .35rem}",
     "table{font-size:.9rem}.numbers{font-size:.84rem}small{font-size:.75rem}}",
     "@media print{main{max-width:none;padding:0}section{margin-top:1.2rem;padding-top:1rem}",

@@ -3,8 +3,8 @@
 
 #include "eval/report_parts.h"
 
-/* Charts in units of a viewBox that the page scales to its column; text sizes are in the style sheet,
- * where a narrow screen can make them larger. */
+/* Charts in units of a viewBox that the page scales to its column; text sizes are in the style
+ * sheet, where a narrow screen can make them larger. */
 enum { WIDTH = 440, HEIGHT = 250, LEFT = 52, RIGHT = 14, TOP = 16, BOTTOM = 46 };
 
 typedef struct axis {
@@ -231,11 +231,12 @@ static void put_raw(rk_buffer *b, const json_t *curve, const loss_scale *s)
     rk_buffer_puts(b, "\"/>\n");
 }
 
-/* Exponential moving average over about a thirtieth of the steps, with the start's bias taken out. */
+/* Exponential moving average over about a thirtieth of the steps, without the start's bias. */
 static void put_smooth(rk_buffer *b, const json_t *curve, const loss_scale *s)
 {
     const size_t n = json_array_size(curve), each = n / SHOWN + 1;
-    const double keep = 1.0 - 1.0 / fmax((double)n / 30.0, fmin(6.0, (double)n / 4.0));
+    const double window = fmax(fmax((double)n / 30.0, fmin(6.0, (double)n / 4.0)), 1.0);
+    const double keep = 1.0 - 1.0 / window;
     double step, loss, mean = 0.0, weight = 0.0;
 
     rk_buffer_puts(b, "<polyline class=\"line\" points=\"");
@@ -338,8 +339,8 @@ bool rk_page_f1_chart(rk_buffer *b, const json_t *run)
     /* Room above for the values; nothing finer than a point, which is noise. */
     y = axis_make(fmax(low - 1.0, 0.0), fmin(high + fmax(1.5, (high - low) * 0.2), 101.0), 5, true,
                   bottom, TOP);
-    rk_buffer_puts(b, "<figure>\n<figcaption>Weighted F1 on the validation rows, by epoch. The ring "
-                      "marks the epoch that was kept.</figcaption>\n");
+    rk_buffer_puts(b, "<figure>\n<figcaption>Weighted F1 on the validation rows, by epoch. The "
+                      "ring marks the epoch that was kept.</figcaption>\n");
     open_svg(b, HEIGHT, "Weighted F1 on the validation rows by epoch");
     put_y_axis(b, &y, true);
     rk_buffer_puts(b, "<polyline class=\"line\" points=\"");

@@ -177,7 +177,8 @@ void rk_page_epochs(rk_buffer *b, const json_t *run)
 
 /* ---- labels of a result ---- */
 
-enum { MATRIX_MAX = 12, WORST = 12 };    /* past this a matrix cannot be read; the worst cells can */
+/* A larger matrix cannot be read; its worst cells can. */
+enum { MATRIX_MAX = 12, WORST = 12 };
 
 /* Name of label i: from labels, else the i-th key of per_label; NULL when unknown. */
 static const char *label_name(const json_t *eval, size_t i)
@@ -258,8 +259,8 @@ static void put_worst(rk_buffer *b, const json_t *eval)
 
     rk_buffer_puts(b, "<table class=\"numbers\">\n<caption>The most frequent mistakes.</caption>\n"
                       "<thead><tr><th scope=\"col\">Truth</th><th scope=\"col\">Answer</th>"
-                      "<th scope=\"col\">Rows</th><th scope=\"col\">Of the truth</th></tr></thead>\n"
-                      "<tbody>\n");
+                      "<th scope=\"col\">Rows</th><th scope=\"col\">Of the truth</th></tr>"
+                      "</thead>\n<tbody>\n");
     for (int k = 0; k < WORST; k++) {
         double most = 0.0;
         size_t cell_most = 0;
@@ -293,7 +294,8 @@ static void put_scores(rk_buffer *b, const json_t *eval)
 
     rk_buffer_puts(b, "<table class=\"numbers\">\n<thead><tr><th scope=\"col\">Label</th>"
                       "<th scope=\"col\">Precision</th><th scope=\"col\">Recall</th>"
-                      "<th scope=\"col\">F1</th><th scope=\"col\">Rows</th></tr></thead>\n<tbody>\n");
+                      "<th scope=\"col\">F1</th><th scope=\"col\">Rows</th></tr>"
+                      "</thead>\n<tbody>\n");
     json_object_foreach(scores, name, one) {
         rk_buffer_puts(b, "<tr><th scope=\"row\">");
         rk_page_name(b, name);
@@ -434,8 +436,8 @@ void rk_page_data(rk_buffer *b, const json_t *report)
     }
     rk_buffer_puts(b, "</tr></tfoot></table></div>\n");
     if (moved < 0.1 || isnan(moved)) return;
-    rk_buffer_puts(b, "<p class=\"note\">The test rows have another mix of labels than the training "
-                      "rows: ");
+    rk_buffer_puts(b, "<p class=\"note\">The test rows have another mix of labels than the "
+                      "training rows: ");
     rk_page_percent(b, moved);
     rk_buffer_puts(b, " of them would have to change their label for the two to be alike. Expect "
                       "other accuracy where the mix differs.</p>\n");

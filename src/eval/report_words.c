@@ -185,9 +185,11 @@ static void put_best(rk_buffer *b, const json_t *best)
     }
     rk_buffer_puts(b, ").");
     if (isnan(common)) return;
-    rk_buffer_puts(b, accuracy > common ? " Always answering the most common label would be right in "
-                                        : " That is <strong>no better</strong> than always "
-                                          "answering the most common label, which is right in ");
+    if (accuracy > common)
+        rk_buffer_puts(b, " Always answering the most common label would be right in ");
+    else
+        rk_buffer_puts(b, " That is <strong>no better</strong> than always answering the most "
+                          "common label, which is right in ");
     rk_page_percent(b, common);
     rk_buffer_puts(b, " of them.");
 }
@@ -404,10 +406,10 @@ void rk_page_reading(rk_buffer *b, const json_t *report, const rk_page_verdict *
     if (rk_page_part(report, "compare"))
         rk_buffer_puts(b, "<p>Two files measured on the same rows are compared <b>row by row</b>, "
                           "which sees smaller differences than two intervals side by side. "
-                          "<b>McNemar\xe2\x80\x99s test</b> asks whether the rows that turned right "
-                          "and the rows that turned wrong could be the two sides of a fair coin. A "
-                          "large <i>p</i> does not show that the files are equally good, only that "
+                          "<b>McNemar\xe2\x80\x99s test</b> asks whether the rows that turned "
+                          "right and the rows that turned wrong could be the two sides of a fair "
+                          "coin. A large <i>p</i> does not show that the files are equally good, only that "
                           "these rows cannot tell.</p>\n");
-    rk_buffer_puts(b, "<p><b>F1</b> joins precision and recall; <i>weighted</i> counts each label by "
-                      "its rows, <i>macro</i> counts all labels alike.</p>\n");
+    rk_buffer_puts(b, "<p><b>F1</b> joins precision and recall; <i>weighted</i> counts each label "
+                      "by its rows, <i>macro</i> counts all labels alike.</p>\n");
 }

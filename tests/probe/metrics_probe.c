@@ -1,7 +1,7 @@
 /* links: base eval */
 /* Reads one request a line and answers with one line of numbers (17 digits):
- *   scores LABELS ROWS truth... predicted...   accuracy, its interval, the three weighted ones, macro
- *       F1, then precision recall f1 support of each label, then the confusion matrix
+ *   scores LABELS ROWS truth... predicted...   accuracy, its interval, the three weighted ones,
+ *       macro F1, then precision recall f1 support of each label, then the confusion matrix
  *   wilson K N Z | mcnemar B C | quantile P N value... | bootstrap DRAWS SEED N value... */
 #include <inttypes.h>
 #include <stdio.h>

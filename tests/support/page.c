@@ -20,9 +20,12 @@ static const char *const elements[] = {
     "figcaption", "svg", "line", "text", "circle", "rect", "polyline",
 };
 static const char *const attributes[] = {
-    "lang", "charset", "http-equiv", "content", "name", "class", "scope", "style", "viewBox",
-    "role", "aria-label", "text-anchor", "x", "y", "x1", "y1", "x2", "y2", "cx", "cy", "r",
-    "width", "height", "points",
+    "lang", "charset", "http-equiv", "content", "name", "class", "scope", "style",
+    "role", "aria-label", "text-anchor",
+};
+/* Numbers only. */
+static const char *const geometry[] = {
+    "x", "y", "x1", "y1", "x2", "y2", "cx", "cy", "r", "width", "height", "points", "viewBox",
 };
 
 /* Reads the attributes of a tag up to its end; returns what follows '>', NULL when malformed. */
@@ -31,6 +34,7 @@ static const char *read_attributes(const char *at, bool *closed)
     *closed = false;
     for (;;) {
         const char *name;
+        size_t length;
         if (at[0] == '>') return at + 1;
         if (at[0] == '/' && at[1] == '>') {
             *closed = true;
@@ -39,9 +43,12 @@ static const char *read_attributes(const char *at, bool *closed)
         if (*at++ != ' ') return NULL;
         name = at;
         at += strcspn(at, "=<> \"");
-        if (!among(attributes, COUNT(attributes), name, (size_t)(at - name))) return NULL;
+        length = (size_t)(at - name);
         if (*at++ != '=' || *at++ != '"') return NULL;
-        at += strcspn(at, "\"<&>");    /* escaped text may hold entities */
+        if (among(geometry, COUNT(geometry), name, length)) at += strspn(at, "-.,0123456789 ");
+        else if (among(attributes, COUNT(attributes), name, length)) at += strcspn(at, "\"<&>");
+        else return NULL;
+        /* escaped text may hold entities */
         while (*at == '&') at += strcspn(at + 1, "\"<&>") + 1;
         if (*at++ != '"') return NULL;
     }

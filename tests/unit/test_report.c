@@ -21,7 +21,8 @@
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
-static const char hostile[] = "</td><script>alert('x')</script>\"><img src=x onerror=alert(1)>&amp;";
+static const char hostile[] =
+    "</td><script>alert('x')</script>\"><img src=x onerror=alert(1)>&amp;";
 
 static json_t *fixture(void)
 {
@@ -109,6 +110,7 @@ static void whole_page(void **state)
         "most common label would be right in 41.6% of them",
         "takes 34.3\xc2\xa0MB instead of 133.6\xc2\xa0MB, runs 3.1 times as many rows per second",
         "a loss of more than 1.2 points is ruled out (95%)",
+        "(95% interval of the change \xe2\x88\x92" "1.2 to 0.8)",
         "INT8 changed 8 of 500\xc2\xa0" "answers: 3 to right, 4 to wrong, 1 from one wrong label",
         "<i>p</i>\xc2\xa0=\xc2\xa0" "1.00: no difference that 500\xc2\xa0rows could show",
         "<td class=\"hit\" style=\"--a:0.94\">196<small>94%</small></td>",
@@ -254,7 +256,8 @@ static void hostile_text(void **state)
     assert_null(strstr(page, "<img"));
     rk_free(page);
     /* not from a label: text that is no character of HTML */
-    json_object_set_new(at(report, "model"), "name", json_string("a\x01\x1b[31m\xc2\x85\xef\xbf\xbf"));
+    json_object_set_new(at(report, "model"), "name",
+                        json_string("a\x01\x1b[31m\xc2\x85\xef\xbf\xbf"));
     assert_says(report, "<bdi>a&#xFFFD;&#xFFFD;[31m&#xFFFD;&#xFFFD;</bdi>");
     json_object_set_new(report, "command", json_pack("[s, s, s]", "a b", "it's", ""));
     assert_says(report, "<code>&#39;a b&#39; &#39;it&#39;\\&#39;&#39;s&#39; &#39;&#39;</code>");
@@ -345,7 +348,8 @@ static void pair_words(void **state)
 
     (void)state;
     json_object_set_new(pair, "mcnemar_p", json_real(0.0004));
-    assert_says(report, "<i>p</i>\xc2\xa0&lt;\xc2\xa0" "0.001: a real loss, more than chance explains");
+    assert_says(report, "<i>p</i>\xc2\xa0&lt;\xc2\xa0" "0.001: a real loss, more than chance "
+                        "explains");
     json_object_set_new(pair, "accuracy_drop", json_real(-0.03));
     assert_says(report, "a real gain, more than chance explains. Accuracy rises by 3.0 points");
     json_object_del(pair, "changed");
@@ -411,8 +415,7 @@ static void strange_curves(void **state)
     };
     static const char *const epochs[] = {
         "[{\"epoch\": 1, \"valid_f1_weighted\": 1}, {\"epoch\": 2, \"valid_f1_weighted\": 1}]",
-        "[{\"epoch\": 0, \"valid_f1_weighted\": 0}, {\"epoch\": 1000000000000000, "
-        "\"valid_f1_weighted\": 1}]",
+        "[{\"epoch\": 0, \"valid_f1_weighted\": 0}, {\"epoch\": 1e15, \"valid_f1_weighted\": 1}]",
         "[{\"epoch\": 3, \"valid_f1_weighted\": 0.5}, {\"epoch\": 3}]",
     };
     json_t *report = fixture(), *run = at(report, "runs.0");
@@ -484,6 +487,7 @@ static void memory_runs_out(void **state)
         st = rk_report_html(&b, report, &err);
         failed = st == RK_E_MEMORY;
         assert_true(failed || st == RK_OK);
+        assert_true(failed == b.failed);
         rk_buffer_free(&b);
     }
     rk_mem_fail_at(SIZE_MAX, false);
