@@ -108,7 +108,7 @@ static int unknown(cli_args *a, const char *given)
     snprintf(quoted, sizeof quoted, "%s", word);
     for (char *p = quoted; *p; p++)
         if ((unsigned char)*p < 0x20 || *p == 0x7f) *p = '?';
-    if (near) return cli_misuse(a, "unknown option --%s; did you mean --%s?", quoted, near);
+    if (near) return cli_misuse(a, "unknown option --%s (did you mean --%s?)", quoted, near);
     return cli_misuse(a, "unknown option --%s", quoted);
 }
 
@@ -253,10 +253,14 @@ uint64_t cli_u64(cli_args *a, const char *name, uint64_t fallback)
 
 size_t cli_count(cli_args *a, const char *name, size_t fallback, size_t min, size_t max)
 {
+    const char *given = find(a, name);
     const uint64_t x = cli_u64(a, name, fallback);
-    if (x != fallback && (x < min || x > max)) {
-        cli_misuse(a, "--%s %.40s is out of range; %zu to %zu is wanted", name, find(a, name), min,
-                   max);
+    if (given && (x < min || x > max)) {
+        if (max == SIZE_MAX)
+            cli_misuse(a, "--%s %.40s is out of range; %zu or more is wanted", name, given, min);
+        else
+            cli_misuse(a, "--%s %.40s is out of range; %zu to %zu is wanted", name, given, min,
+                       max);
         return fallback;
     }
     return (size_t)x;
@@ -295,7 +299,7 @@ size_t cli_choice(cli_args *a, const char *name, const char *const *words, size_
     }
     near = cli_nearest(v, words, n);
     if (near)
-        cli_misuse(a, "--%s %.40s is not known; did you mean %s? (%s)", name, v, near, all);
+        cli_misuse(a, "--%s %.40s is not known (did you mean %s?); known: %s", name, v, near, all);
     else
         cli_misuse(a, "--%s %.40s is not known; known: %s", name, v, all);
     return fallback;

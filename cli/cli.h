@@ -125,13 +125,14 @@ json_t *cli_parse(char *text);
 bool cli_write_file(const char *path, const char *text);
 bool cli_make_folder(const char *path);     /* and its parents */
 bool cli_is_file(const char *path);
+bool cli_is_file_in(const char *folder, const char *name);
 /* "DIR/NAME" in new memory (free), NULL when out of memory. */
 char *cli_join(const char *folder, const char *name);
 /* "29.4 MB"; a static buffer per call site is the caller's. */
 enum { CLI_SIZE_TEXT = 32 };
 const char *cli_bytes(char out[CLI_SIZE_TEXT], double bytes);
 
-/* A table of text cells: the first column to the left, the others to the right. */
+/* A table of text cells; the first row is the head. */
 typedef struct cli_table {
     size_t columns, cells, capacity;
     char **cell;

@@ -82,6 +82,7 @@ static int make_base(pipeline *p)
     }
     p->base = cli_join(p->out, "init");
     if (!p->base) return CLI_FAILED;
+    if (p->options.resume && cli_is_file_in(p->base, "ringkas.json")) return CLI_DONE;
     rk_init_defaults(&o);
     cli_init_sizes(p->args, &o);
     if (p->args->wrong) return CLI_USAGE;
@@ -93,6 +94,15 @@ static int make_base(pipeline *p)
     if (rk_init(&text, &o, &err)) return cli_fail(&err);
     rk_string_free(text);
     return CLI_DONE;
+}
+
+/* With --resume: a training that ended is taken as it is, one that was stopped goes on. */
+static int look_back(pipe_variant *v, rk_train_options *o)
+{
+    if (!o->resume) return CLI_DONE;
+    o->resume = pipe_unfinished(v->folder);
+    if (o->resume || !cli_is_file_in(v->folder, "ringkas.json")) return CLI_DONE;
+    return pipe_finished(&v->train, v->folder, o) ? CLI_DONE : CLI_FAILED;
 }
 
 static int train(pipeline *p, size_t kind)
@@ -115,13 +125,23 @@ static int train(pipeline *p, size_t kind)
         o.epochs = p->qat_epochs;
         o.lr = p->qat_lr;
     }
-    snprintf(what, sizeof what, "train %s", v->name);
-    cli_say(p->args, "training %s: %s -> %s", v->name, o.model, o.out);
-    p->progress.what = what;
-    st = rk_train(&text, &o, cli_on_progress, &p->progress, &err);
-    cli_progress_end(&p->progress);
-    if (st) return cli_fail(&err);
-    v->train = cli_parse(text);
+    if (look_back(v, &o)) return CLI_FAILED;
+    if (v->train) {
+        cli_say(p->args, "training %s: %s was trained before", v->name, o.out);
+    } else {
+        snprintf(what, sizeof what, "train %s", v->name);
+        cli_say(p->args, "training %s: %s -> %s", v->name, o.model, o.out);
+        p->progress.what = what;
+        st = rk_train(&text, &o, cli_on_progress, &p->progress, &err);
+        cli_progress_end(&p->progress);
+        if (st == RK_E_STOPPED) {
+            cli_fail(&err);
+            cli_say_resume(p->args);
+            return CLI_FAILED;
+        }
+        if (st) return cli_fail(&err);
+        v->train = cli_parse(text);
+    }
     if (!v->train || json_object_set_new(v->train, "curve", pipe_curve(v->folder)))
         return CLI_FAILED;
     return CLI_DONE;
@@ -256,7 +276,8 @@ static int run(cli_args *a)
     cli_train_options(a, &p.options);
     rk_init_defaults(&sizes);
     cli_init_sizes(a, &sizes);
-    p.qat_epochs = cli_count(a, "qat-epochs", 1, 1, 10000);
+    p.options.resume = cli_given(a, "resume");
+    p.qat_epochs = cli_count(a, "qat-epochs", 1, 0, 10000);
     p.qat_lr = cli_real(a, "qat-lr", 0.5 * p.options.lr, 0.0, 1e10);
     code = a->wrong || !read_qat(a, &p) ? CLI_USAGE : set_up(&p);
     if (!code) {
@@ -277,6 +298,7 @@ static const cli_option options[] = {
     {"qat-epochs", "N", "1", "epochs of each of these", 0},
     {"qat-lr", "X", NULL, "their learning rate (default: half of --lr)", 0},
     CLI_TRAIN_OPTIONS,
+    {"resume", NULL, NULL, "go on where a stopped run with the same options ended", 0},
     {"json", NULL, NULL, "the report as one JSON object", 0},
     {NULL, NULL, NULL, NULL, 0},
 };

@@ -2,7 +2,7 @@
 
 #include "cli.h"
 
-enum { HELP_COLUMN = 24 };
+enum { HELP_COLUMN = 26 };
 
 /* Lines of text, each after `indent` blanks. */
 static void put_lines(FILE *to, const char *text, int indent)

@@ -75,6 +75,14 @@ bool cli_is_file(const char *path)
     return stat(path, &s) == 0 && S_ISREG(s.st_mode);
 }
 
+bool cli_is_file_in(const char *folder, const char *name)
+{
+    char *path = cli_join(folder, name);
+    const bool is = path && cli_is_file(path);
+    free(path);
+    return is;
+}
+
 char *cli_join(const char *folder, const char *name)
 {
     const size_t n = strlen(folder);

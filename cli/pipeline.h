@@ -34,6 +34,12 @@ typedef struct pipeline {
  * no such file. NULL when out of memory. */
 json_t *pipe_curve(const char *folder);
 
+/* A state that can be resumed is in the folder. */
+bool pipe_unfinished(const char *folder);
+/* What ringkas.json of a finished training says, as rk_train would have returned it. Says why and
+ * returns false when it was trained with other options. */
+bool pipe_finished(json_t **train, const char *folder, const rk_train_options *o);
+
 /* Writes report.json and report.html. Prints, unless quiet, nothing; says why it failed. */
 bool pipe_report(const pipeline *p, double seconds, json_t **report);
 

@@ -4,51 +4,6 @@
 
 #include "pipeline.h"
 
-enum { CURVE_POINTS = 2000 };
-
-/* A resumed run has steps twice; the later line is the one that counted. */
-static void drop_from(json_t *curve, json_int_t step)
-{
-    size_t n = json_array_size(curve);
-    while (n && json_integer_value(json_object_get(json_array_get(curve, n - 1), "step")) >= step)
-        json_array_remove(curve, --n);
-}
-
-static json_t *thin(json_t *curve)
-{
-    const size_t n = json_array_size(curve), every = (n + CURVE_POINTS - 1) / CURVE_POINTS;
-    json_t *few;
-    if (every <= 1) return curve;
-    few = json_array();
-    for (size_t i = 0; few && i < n; i += every) json_array_append(few, json_array_get(curve, i));
-    json_decref(curve);
-    return few;
-}
-
-json_t *pipe_curve(const char *folder)
-{
-    char *path = cli_join(folder, "training.jsonl"), *line = NULL;
-    size_t capacity = 0;
-    FILE *f = path ? fopen(path, "re") : NULL;
-    json_t *curve = json_array();
-
-    while (f && curve && getline(&line, &capacity, f) > 0) {
-        json_t *step = json_loads(line, 0, NULL), *point = NULL;
-        const json_t *number = json_object_get(step, "step"), *loss = json_object_get(step, "loss");
-        if (json_is_integer(number) && json_is_number(loss)) {
-            drop_from(curve, json_integer_value(number));
-            point = json_pack("{s:I, s:f, s:f}", "step", json_integer_value(number), "loss",
-                              json_number_value(loss), "lr", cli_num(step, "lr"));
-            json_array_append_new(curve, point);
-        }
-        json_decref(step);
-    }
-    if (f) fclose(f);
-    free(line);
-    free(path);
-    return curve ? thin(curve) : NULL;
-}
-
 /* "model name" of /proc/cpuinfo, "" where there is none. */
 static void cpu_name(char *out, size_t size)
 {

@@ -41,23 +41,46 @@ void cli_table_add(cli_table *t, const char *format, ...)
     else t->failed = true;
 }
 
+/* Numbers line up at their ends, words at their beginnings; the first row is the head. */
+static bool of_numbers(const cli_table *t, size_t column)
+{
+    bool any = false;
+    for (size_t i = column + t->columns; i < t->cells; i += t->columns) {
+        const char *text = t->cell[i];
+        if (*text && !strchr("-+[0123456789", *text)) return false;
+        any = any || *text;
+    }
+    return any;
+}
+
+static void put_cell(const cli_table *t, size_t i, size_t wide, bool right, FILE *to)
+{
+    enum { GAP = 2 };
+    const size_t c = i % t->columns, w = width(t->cell[i]);
+    const int pad = wide > w ? (int)(wide - w) : 0;
+    const bool last = c + 1 == t->columns;
+
+    if (right) fprintf(to, "%*s%s", pad, "", t->cell[i]);
+    else fprintf(to, "%s%*s", t->cell[i], last ? 0 : pad, "");
+    if (last) fputc('\n', to);
+    else fprintf(to, "%*s", GAP, "");
+}
+
 void cli_table_end(cli_table *t, FILE *to)
 {
-    enum { COLUMNS_MAX = 16, GAP = 2 };
+    enum { COLUMNS_MAX = 16 };
     size_t wide[COLUMNS_MAX] = {0};
+    bool right[COLUMNS_MAX] = {false};
 
     if (t->failed) cli_error("out of memory");
     for (size_t i = 0; i < t->cells; i++) {
         const size_t c = i % t->columns, w = width(t->cell[i]);
         if (c < COLUMNS_MAX && w > wide[c]) wide[c] = w;
     }
+    for (size_t c = 1; c < t->columns && c < COLUMNS_MAX; c++) right[c] = of_numbers(t, c);
     for (size_t i = 0; i < t->cells && !t->failed; i++) {
         const size_t c = i % t->columns;
-        const int pad = c < COLUMNS_MAX ? (int)(wide[c] - width(t->cell[i])) : 0;
-        if (c) fprintf(to, "%*s%s", GAP + pad, "", t->cell[i]);
-        else if (t->columns > 1) fprintf(to, "%s%*s", t->cell[i], pad, "");
-        else fputs(t->cell[i], to);
-        if (c + 1 == t->columns) fputc('\n', to);
+        put_cell(t, i, c < COLUMNS_MAX ? wide[c] : 0, c < COLUMNS_MAX && right[c], to);
     }
     for (size_t i = 0; i < t->cells; i++) free(t->cell[i]);
     free(t->cell);
@@ -146,7 +169,8 @@ static void put_scalars(cli_table *t, const json_t *object, const char *prefix, 
             char inner[130];
             snprintf(inner, sizeof inner, "%s.", name);
             put_scalars(t, v, inner, depth + 1);
-        } else if (scalar_text(text, sizeof text, v)) {
+        } else if (!(json_is_array(v) && !json_array_size(v)) &&
+                   scalar_text(text, sizeof text, v)) {
             cli_table_add(t, "%s: %s", name, text);
         }
     }

@@ -7,7 +7,7 @@ void cli_train_options(cli_args *a, rk_train_options *o)
 {
     static const char *const compute[] = {"f32", "bf16", NULL};
 
-    o->epochs = cli_count(a, "epochs", o->epochs, 1, 10000);
+    o->epochs = cli_count(a, "epochs", o->epochs, 0, 10000);
     o->batch = cli_count(a, "batch", o->batch, 1, 4096);
     o->lr = cli_real(a, "lr", o->lr, 0.0, 1e10);
     o->weight_decay = cli_real(a, "weight-decay", o->weight_decay, 0.0, 1e6);

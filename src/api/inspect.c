@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "encoder/config.h"
 #include "file/model_folder.h"
+#include "onnx/describe.h"
 #include "text/clean.h"
 
 static rk_status no_memory(rk_error *err, const char *path)
@@ -178,6 +179,20 @@ static rk_status inspect_weights(json_t *out, const char *path, bool zip, rk_err
         (w->metadata && json_object_set(out, "metadata", w->metadata)) || put_weights(out, w))
         st = no_memory(err, path);
     rk_weights_close(w);
+    return st;
+}
+
+static rk_status inspect_onnx(json_t *out, const char *path, rk_error *err)
+{
+    json_t *about = NULL;
+    rk_onnx *file;
+    rk_status st = rk_onnx_load(&file, path, err);
+
+    if (st) return st;
+    st = rk_onnx_describe(&about, file, err);
+    if (!st && json_object_update(out, about)) st = no_memory(err, path);
+    json_decref(about);
+    rk_onnx_close(file);
     return st;
 }
 

@@ -1,6 +1,8 @@
 #include "api/session.h"
 
+#include <errno.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -158,11 +160,28 @@ static rk_status labels_from_list(rk_model *m, const json_t *list, rk_error *err
     return st;
 }
 
+static rk_status set_length(rk_model *m, const char *text, rk_error *err)
+{
+    char name[RK_QUOTE_SIZE], what[RK_QUOTE_SIZE], *end;
+    unsigned long n;
+
+    errno = 0;
+    n = strtoul(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || errno || n < 2 || n > LENGTH_MAX)
+        return rk_fail(err, RK_E_FORMAT,
+                       "%s: metadata \"ringkas.max_length\" is \"%s\"; 2 to %d is wanted",
+                       rk_quote(name, m->path, strlen(m->path)),
+                       rk_quote(what, text, strlen(text)), LENGTH_MAX);
+    m->max_length = n;
+    return RK_OK;
+}
+
 /* The parts that the file's own metadata has. */
 static rk_status set_from_metadata(rk_model *m, const json_t *metadata, rk_error *err)
 {
-    json_t *labels = NULL, *tokenizer = NULL, *length = NULL;
+    json_t *labels = NULL, *tokenizer = NULL;
     const json_t *clean = json_object_get(metadata, "ringkas.clean");
+    const char *length = json_string_value(json_object_get(metadata, "ringkas.max_length"));
     rk_status st = parse_entry(&labels, metadata, "ringkas.labels", m->path, err);
 
     if (!st && labels) st = labels_from_list(m, labels, err);
@@ -170,17 +189,9 @@ static rk_status set_from_metadata(rk_model *m, const json_t *metadata, rk_error
     if (!st && tokenizer)
         st = rk_tokenizer_from_json(&m->tokenizer, tokenizer, m->path, err);
     if (!st && clean) st = set_clean(m, json_string_value(clean), m->path, err);
-    if (!st) st = parse_entry(&length, metadata, "ringkas.max_length", m->path, err);
-    if (!st && length) {
-        json_t *box = json_pack("{s:O}", "ringkas.max_length", length);
-        st = box ? rk_json_size(&m->max_length, box, "ringkas.max_length", 2, LENGTH_MAX, m->path,
-                                err)
-                 : no_memory(err, m);
-        json_decref(box);
-    }
+    if (!st && length) st = set_length(m, length, err);
     json_decref(labels);
     json_decref(tokenizer);
-    json_decref(length);
     return st;
 }
 
