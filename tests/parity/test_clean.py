@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Cleaning equals the old pipeline's Python: lower, strip, collapse, Sastrawi's stop words; all steps
-and their combinations, on all SmSA rows and on generated strings."""
+"""Cleaning equals the old pipeline's Python: lower, strip, collapse, Sastrawi's stop words; all
+steps and their combinations, on all SmSA rows and on generated strings."""
 import itertools
 import random
 import re

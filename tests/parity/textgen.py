@@ -1,4 +1,4 @@
-"""Strings that tokenizers and cleaners stumble over, from a seed; and the probe that answers them."""
+"""Strings that tokenizers and cleaners stumble over, from a seed; the probe that answers them."""
 import os
 import random
 import struct
@@ -34,7 +34,7 @@ PIECES = ["[CLS]", "[SEP]", "[UNK]", "[PAD]", "[MASK]", "[sep]", "[ SEP ]", "[SE
           "e\u0301te\u0301", "\uAC00\uB098", "\u1112\u1161\u11AB", "\u4E2D\u6587", "\U00020000",
           "\uF900", "\u3099\u304B\u3099", "\uFF21\uFF22", "\u212A\u212B\u2126", "\U00011938",
           "\u0628\u0650\u0633\u0652\u0645", "\u0E01\u0E33\u0E49", "\u0915\u094D\u0937", "\uFFFD",
-          "\x00", "\x7F", "\u00AD", "\u0344\u0340", "\u1D15E", "\U0001D15E\U0001D1C0", "##an", "#", "'",
+          "\x00", "\x7F", "\u00AD", "\u0344\u0340", "\U0001D15E\U0001D1C0", "##an", "#", "'",
           "\u2019", "\u2026", "$+<=>^`|~", "tidak", "bukan", "enak", "yang", "sekali-kali"]
 
 

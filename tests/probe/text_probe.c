@@ -3,8 +3,8 @@
  * length and so many bytes; answers go out one a line, or with lengths in the same way.
  *
  *   text_probe ids FOLDER MAX        ids of each text, one line each
- *   text_probe words FOLDER          normalised words of each text, a line feed behind each word and
- *                                    each added token (as its id in brackets), with lengths
+ *   text_probe words FOLDER          normalised words of each text, a line feed behind each and
+ *                                    behind each added token (its id in brackets), with lengths
  *   text_probe clean STEPS           each text cleaned, with lengths
  *   text_probe rows FILE LABELS MAX FOLDER STEPS   rows loaded and encoded: ids, one row a line
  *   text_probe save FOLDER OUT       opens a tokenizer and saves it
