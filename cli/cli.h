@@ -189,7 +189,7 @@ extern const cli_command cli_cmd_init, cli_cmd_train, cli_cmd_export, cli_cmd_co
     {"warmup", "X", "0", "steps of rising rate; below 1 a share of all steps", 0},                 \
     {"clip", "X", "1", "largest norm of the gradient; 0: no clipping", 0},                         \
     {"dropout", "P", NULL, "of all kinds (default: as config.json says)", 0},                      \
-    {"max-length", "N", "128", "tokens kept of a text", 0},                                        \
+    {"max-length", "N", "128", "tokens kept of a text; at most what the model can see", 0},        \
     {"clean", "STEPS", NULL,                                                                       \
      "none, seed, or steps by comma: lower, strip-special, collapse,\n"                            \
      "stopwords, stopwords-keep-negation (default: as the model says)", 0},                        \

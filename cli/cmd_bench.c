@@ -55,7 +55,7 @@ static int run(cli_args *a)
         rk_error err;
         char *text;
         json_t *one;
-        cli_say(a, "timing %s", a->operand[i]);
+        if (a->operands > 1) cli_say(a, "timing %s", a->operand[i]);
         if (rk_bench(&text, a->operand[i], data, batch, repeat, compute, &err)) {
             code = cli_fail(&err);
             break;

@@ -147,7 +147,7 @@ typedef struct rk_train_options {
     double warmup;            /* below 1 a share of all steps, else a number of steps */
     double dropout;           /* negative: as config.json says */
     double clip;              /* largest gradient norm; 0: no clipping */
-    size_t max_length;        /* tokens, special tokens included */
+    size_t max_length;        /* tokens, special ones included; 0: 128, or the model's positions */
     const char *clean;        /* "none", "seed", steps by comma; NULL: as the model folder says */
     rk_compute compute;
     uint64_t seed;

@@ -6,7 +6,7 @@
 #include "base/rng.h"
 #include "train/run.h"
 
-enum { STREAM_ORDER = 0x20000000 };
+enum { STREAM_ORDER = 0x20000000, LENGTH_DEFAULT = 128 };
 
 static rk_status choose_clean(rk_run *r, rk_error *err)
 {
@@ -22,7 +22,7 @@ static rk_status load_rows(rk_rows **rows, const rk_run *r, const char *path, si
     return st;
 }
 
-static void say_counts(const rk_run *r, const char *what, const rk_rows *rows, const rk_encoded *e)
+static char *counts(const rk_run *r, const char *what, const rk_rows *rows, const rk_encoded *e)
 {
     rk_buffer b = {0};
     rk_buffer_printf(&b, "%s: %zu rows (", what, rows->count);
@@ -33,8 +33,7 @@ static void say_counts(const rk_run *r, const char *what, const rk_rows *rows, c
     }
     rk_buffer_printf(&b, "), %.1f tokens a row, longest %zu, %zu cut at %zu",
                      (double)e->tokens / (double)e->rows, e->longest, e->truncated, r->max_length);
-    if (!b.failed) rk_say(r, "%s", b.data);
-    rk_buffer_free(&b);
+    return rk_buffer_take(&b);
 }
 
 static uint64_t hash_rows(const rk_encoded *e)
@@ -84,6 +83,8 @@ rk_status rk_run_load(rk_run *r, rk_error *err)
         goto done;
     }
     r->max_length = r->o->max_length;
+    if (!r->max_length)
+        r->max_length = r->config.positions < LENGTH_DEFAULT ? r->config.positions : LENGTH_DEFAULT;
     if (r->max_length > r->config.positions) {
         st = rk_fail(err, RK_E_ARG, "max length %zu is more than the %zu positions of the model",
                      r->max_length, r->config.positions);
@@ -95,8 +96,8 @@ rk_status rk_run_load(rk_run *r, rk_error *err)
     if (!st) st = rk_encode_rows(&r->valid, rows[1], r->tokenizer, r->clean, r->max_length, err);
     if (st) goto done;
     r->data_hash = hash_rows(&r->train);
-    say_counts(r, "train", rows[0], &r->train);
-    say_counts(r, "valid", rows[1], &r->valid);
+    r->about[0] = counts(r, "train", rows[0], &r->train);
+    r->about[1] = counts(r, "valid", rows[1], &r->valid);
 done:
     for (int i = 0; i < 3; i++) rk_rows_free(rows[i]);
     return st;

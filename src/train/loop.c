@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -22,7 +23,6 @@ void rk_train_defaults(rk_train_options *o)
     o->weight_decay = 0.01;
     o->dropout = -1.0;
     o->clip = 1.0;
-    o->max_length = 128;
     o->compute = RK_COMPUTE_F32;
     o->seed = 42;
 }
@@ -32,7 +32,7 @@ static rk_status check_options(const rk_train_options *o, rk_error *err)
     if (!o->model || !o->train || !o->valid || !o->out)
         return rk_fail(err, RK_E_ARG, "a model folder, training rows, validation rows and an output "
                        "folder are needed");
-    if (o->batch == 0 || o->max_length < 2)
+    if (o->batch == 0 || o->max_length == 1)
         return rk_fail(err, RK_E_ARG, "batch must be at least 1 and max length at least 2");
     if (o->epochs == 0 && o->qat == RK_QAT_NONE)
         return rk_fail(err, RK_E_ARG, "0 epochs do nothing without quantisation-aware training");
@@ -60,8 +60,12 @@ static rk_status make_state(rk_run *r, rk_error *err)
 
     if (!st) st = rk_params_load(r->params, &r->config, r->folder->weights, r->o->seed, &made, err);
     if (st) return st;
-    if (made) rk_say(r, "%s: new %s from seed %llu (the folder has none)", r->o->model, made,
-                     (unsigned long long)r->o->seed);
+    if (made) {
+        rk_buffer b = {0};
+        rk_buffer_printf(&b, "%s: new %s from seed %llu (the folder has none)", r->o->model, made,
+                         (unsigned long long)r->o->seed);
+        r->about[2] = rk_buffer_take(&b);
+    }
     /* the file's weights are copied: the map would only cost memory from here on */
     rk_weights_close(r->folder->weights);
     r->folder->weights = NULL;
@@ -269,6 +273,7 @@ static rk_status result(char **json, const rk_run *r, rk_error *err)
 
 static void close_run(rk_run *r)
 {
+    for (int i = 0; i < 3; i++) rk_free(r->about[i]);
     rk_log_close(r);
     rk_run_unlock(r);
     rk_net_free(r->net);
@@ -290,10 +295,11 @@ static void close_run(rk_run *r)
 /* From the loaded state to the finished folder. */
 static rk_status train(rk_run *r, rk_error *err)
 {
-    rk_status st = RK_OK;
+    rk_status st = r->o->resume ? rk_checkpoint_load(r, err) : RK_OK;
 
+    for (int i = 0; i < 3 && !st; i++)
+        if (r->about[i]) rk_say(r, "%s", r->about[i]);
     if (r->o->resume) {
-        st = rk_checkpoint_load(r, err);
         if (!st) rk_say(r, "going on after step %zu of %zu", r->step, r->total);
     } else if (rk_checkpoint_exists(r)) {
         rk_say(r, "%s: an unfinished run is there and is begun anew (--resume would go on with it)",
@@ -313,16 +319,20 @@ rk_status rk_train(char **json, const rk_train_options *options, rk_progress_fn 
 {
     rk_run r = {.o = options, .progress = progress, .user = user, .lock = -1};
     rk_status st = check_options(options, err);
+    bool existed;
 
     *json = NULL;
     if (st) return st;
+    existed = rk_path_exists(options->out);
     st = rk_run_load(&r, err);
+    if (!st) st = make_state(&r, err);
     if (!st) st = rk_dir_make(options->out, err);
     if (!st) st = rk_run_lock(&r, err);
-    if (!st) st = make_state(&r, err);
     plan(&r);
     if (!st) st = train(&r, err);
     if (!st) st = result(json, &r, err);
     close_run(&r);
+    /* goes only while it is empty: a run that never began leaves nothing */
+    if (st && !existed) rmdir(options->out);
     return st;
 }

@@ -24,6 +24,7 @@ typedef struct rk_run {
     size_t max_length;
     rk_encoded train, valid;
     uint64_t data_hash;         /* of the encoded training rows */
+    char *about[3];             /* lines for people, said once nothing can be refused any more */
 
     rk_params *params, *grad;
     float *m, *v;               /* AdamW's moments, laid out as params */

@@ -81,8 +81,11 @@ class Pickler(pickle._Pickler):
                 strides.insert(0, step)
                 step *= side
             self.save(Global("torch._utils", "_rebuild_tensor_v2"))
-            self.save((obj.storage, 0, tuple(obj.sides), tuple(strides), False))
-            self.write(b"R")
+            self.write(b"(")
+            for part in (obj.storage, 0, tuple(obj.sides), tuple(strides), False):
+                self.save(part)
+            self.save(Global("collections", "OrderedDict"))
+            self.write(b")RtR")
             return
         super().save(obj, save_persistent_id)
 

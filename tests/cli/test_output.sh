@@ -87,7 +87,7 @@ one_object inspect "$model/model.safetensors"
 one_object convert open.onnx -o half.onnx --to fp16
 fields "$out" nodes.half nodes.float casts.added casts.removed casts.kept clamped bytes.in bytes.out
 one_object train --model "$model" --train "$sample/train.tsv" --valid "$sample/valid.tsv" \
-    --test "$sample/test.tsv" --out trained --max-steps 2 --max-length 64
+    --test "$sample/test.tsv" --out trained --max-steps 2
 fields "$out" rows steps seconds rows_per_s peak_rss_bytes best.epoch best.valid_accuracy \
     best.valid_f1_weighted test.rows test.accuracy test.precision_ran
 one_object init --train "$sample/train.tsv" --out fresh --layers 1 --hidden 16 --heads 2

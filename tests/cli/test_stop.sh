@@ -4,11 +4,12 @@
 . "$(dirname "$0")/lib.sh"
 run 0 init --train "$sample/train.tsv" --layers 2 --hidden 64 --heads 2 --vocab-size 1000 \
     --max-length 64 --out start --quiet
-train() {
+train() { (exec_train "$@"); }
+exec_train() {
     local dir=$1
     shift
-    "$RINGKAS" train --model start --train "$sample/train.tsv" --valid "$sample/valid.tsv" \
-        --out "$dir" --epochs 4 --lr 1e-3 --max-length 64 --threads 1 "$@"
+    exec "$RINGKAS" train --model start --train "$sample/train.tsv" --valid "$sample/valid.tsv" \
+        --out "$dir" --epochs 4 --lr 1e-3 --threads 1 "$@"
 }
 weights() { cksum <"$1/model.safetensors"; }
 lines() { wc -l 2>/dev/null <"$1" || echo 0; }
@@ -28,7 +29,7 @@ for signal in TERM INT HUP; do
     python3 -c 'import os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 os.execv(sys.argv[1], sys.argv[1:])' "$RINGKAS" train --model start --train "$sample/train.tsv" \
-        --valid "$sample/valid.tsv" --out "run $signal" --epochs 4 --lr 1e-3 --max-length 64 \
+        --valid "$sample/valid.tsv" --out "run $signal" --epochs 4 --lr 1e-3 \
         --threads 1 >"$out" 2>"$err" &
     pid=$!
     until_step "run $signal" 45 "$pid" || fail "no 45 steps before SIG$signal"
@@ -53,14 +54,14 @@ done
 # No state to go on from, and a state of another run.
 mkdir none
 run 1 train --model start --train "$sample/train.tsv" --valid "$sample/valid.tsv" --out none \
-    --max-length 64 --resume
+    --resume
 one_line "none.*" "train --resume without a state"
-train part --save-every 5 >/dev/null 2>&1 &
+(exec_train part --save-every 5) >/dev/null 2>&1 &
 pid=$!
 until_step part 12 "$pid" || fail "no 12 steps"
 kill -9 "$pid"
 wait "$pid" 2>/dev/null
 run 1 train --model start --train "$sample/train.tsv" --valid "$sample/valid.tsv" --out part \
-    --epochs 4 --lr 2e-3 --max-length 64 --threads 1 --resume --quiet
+    --epochs 4 --lr 2e-3 --threads 1 --resume --quiet
 one_line "part/.*another run.*lr" "train --resume with another rate"
 finish

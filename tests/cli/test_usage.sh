@@ -32,7 +32,7 @@ eval|usage: ringkas eval
 eval m|--data is needed
 eval m --data x --json -xq|unknown option -x
 eval a b --data x|too many arguments
-eval m --data x --isa sse9|sse9
+eval m --data x --isa sse9|want ref, avx2
 compare a --data x|usage: ringkas compare
 compare a b --data x --max-drop lots|--max-drop lots
 convert m.onnx -o x.onnx|--to is needed

@@ -9,10 +9,12 @@ head -n 160 "$sample/train.tsv" >train.tsv
 head -n 20 "$sample/valid.tsv" >valid.tsv
 run 0 init --train train.tsv --layers 1 --hidden 64 --heads 2 --vocab-size 2000 --max-length 64 \
     --out start --quiet
-train() {
+# In the background by "(exec_train ...) &", so that the process killed is the program itself.
+train() { (exec_train "$@"); }
+exec_train() {
     local dir=$1
     shift
-    "$RINGKAS" train --model start --train train.tsv --valid valid.tsv --out "$dir" --epochs 60 \
+    exec "$RINGKAS" train --model start --train train.tsv --valid valid.tsv --out "$dir" --epochs 60 \
         --batch 16 --lr 1e-3 --max-length 64 --threads 1 "$@"
 }
 last_step() { sed 's/.*"step": *\([0-9]*\).*/\1/' "$1/training.jsonl" | tail -n 1; }
@@ -44,7 +46,7 @@ while [ "$killed" -lt "$kills" ] && [ "$runs" -lt 20 ]; do
     before=0
     while :; do
         # shellcheck disable=SC2086
-        train run --save-every 1 $resume >/dev/null 2>talk &
+        (exec_train run --save-every 1 $resume) >/dev/null 2>talk &
         pid=$!
         if [ "$killed" -lt "$kills" ]; then
             sleep "0.$(printf '%03d' $((RANDOM % 400 + 30)))"
