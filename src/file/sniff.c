@@ -31,17 +31,18 @@ static bool is_html(const uint8_t *data, size_t size)
     return false;
 }
 
-/* The format has no magic number: eight bytes of length, then the JSON of the header. */
-static bool is_safetensors(const uint8_t *data, size_t size)
+/* The format has no magic number: eight bytes of length, then the JSON of the header. whole: the
+ * length is one that lies in the file; such a length may look like any magic number. */
+static bool is_safetensors(const uint8_t *data, size_t size, bool whole)
 {
     enum { BLANKS = 4096 };
+    uint64_t length = 0;
     size_t at;
     if (size < 9) return false;
+    for (int i = 7; i >= 0; i--) length = length << 8 | data[i];
     at = skip_blanks(data, size < BLANKS ? size : BLANKS, 8);
-    if (at == 8) return data[8] == '{';
-    /* blanks first: only where the length is a length, so that text is not taken for it */
-    return at < size && data[at] == '{' && data[4] == 0 && data[5] == 0 && data[6] == 0 &&
-           data[7] == 0;
+    if (at == size || data[at] != '{') return false;
+    return whole ? length <= size - 8 : at == 8 || length <= UINT32_MAX;
 }
 
 static bool is_zip(const uint8_t *data, size_t size)
@@ -73,6 +74,7 @@ rk_kind rk_sniff(const uint8_t *data, size_t size)
 {
     const size_t at = skip_blanks(data, size, 0);
 
+    if (is_safetensors(data, size, true)) return RK_KIND_SAFETENSORS;
     if (is_zip(data, size)) return RK_KIND_ZIP;
     if (starts(data, size, "version https://git-lfs", 23)) return RK_KIND_LFS;
     if (is_html(data, size)) return RK_KIND_HTML;
@@ -82,8 +84,9 @@ rk_kind rk_sniff(const uint8_t *data, size_t size)
     if (starts(data, size, "\x7f" "ELF", 4)) return RK_KIND_ELF;
     if (size > 262 && memcmp(data + 257, "ustar", 5) == 0) return RK_KIND_TAR;
     if (size >= 2 && data[0] == 0x80 && data[1] <= 5) return RK_KIND_PICKLE;
-    if (is_safetensors(data, size)) return RK_KIND_SAFETENSORS;
-    if (at < size && (data[at] == '{' || data[at] == '[')) return RK_KIND_JSON;
+    if (at < size && data[at] == '{' && !memchr(data, 0, size < 8 ? size : 8))
+        return RK_KIND_JSON;
+    if (is_safetensors(data, size, false)) return RK_KIND_SAFETENSORS;
     if (is_onnx(data, size)) return RK_KIND_ONNX;
     return is_text(data, size) ? RK_KIND_TEXT : RK_KIND_UNKNOWN;
 }

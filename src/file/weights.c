@@ -118,7 +118,7 @@ rk_status rk_weights_open(rk_weights **out, const char *path, rk_error *err)
     rk_map_close(&map);
     rk_quote(name, path, strlen(path));
     if (want != RK_KIND_UNKNOWN && kind != want &&
-        (kind == RK_KIND_SAFETENSORS || kind == RK_KIND_ZIP))
+        (kind == RK_KIND_SAFETENSORS || kind == RK_KIND_ZIP || kind == RK_KIND_JSON))
         return rk_fail(err, RK_E_FORMAT, "%s: this is %s, not what the file's name says; rename it",
                        name, rk_kind_text(kind));
     switch (kind) {

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PATHS = 8, PATH_ROOM = 4096 };
+enum { PATHS = 64, PATH_ROOM = 4096 };
 
 static char folder[PATH_ROOM];
 static pid_t owner;
@@ -47,7 +47,10 @@ const char *scratch_path(const char *name)
 const char *scratch_write(const char *name, const void *bytes, size_t length)
 {
     const char *path = scratch_path(name);
-    FILE *f = fopen(path, "wb");
+    FILE *f;
+    /* some file systems write a truncated file to the disk at once, a new one later */
+    unlink(path);
+    f = fopen(path, "wb");
     if (!f || fwrite(bytes, 1, length, f) != length || fclose(f) != 0) die(path);
     return path;
 }
