@@ -32,8 +32,8 @@ void rk_metrics_free(rk_metrics *m);   /* takes a zeroed struct */
 /* The metric fields of `eval --json`: rows, accuracy, accuracy_ci95, precision_weighted,
  * recall_weighted, f1_weighted, f1_macro, labels[],
  * per_label{NAME: {precision, recall, f1, support}} and confusion[truth][predicted].
- * label_names [labels], UTF-8; a name that repeats an earlier one becomes NAME#i in per_label. A new
- * reference, or NULL when out of memory. */
+ * label_names [labels], UTF-8; a name that repeats an earlier one becomes NAME#i in per_label. A
+ * new reference, or NULL when out of memory. */
 json_t *rk_metrics_json(const rk_metrics *m, const char *const *label_names);
 
 /* Wilson score interval of k successes in n trials at z (1.959963984540054 for 95 %). */

@@ -79,7 +79,9 @@ static void put_results(rk_buffer *b, const json_t *report, const rk_page_verdic
 
     if (!results) return;
     open_section(b, json_array_size(results) > 1 ? "The files compared" : "The file measured");
-    rk_buffer_puts(b, "<div class=\"split\">\n");
+    /* Past four columns the table needs the whole width. */
+    rk_buffer_puts(b, json_array_size(results) > 4 ? "<div class=\"stack\">\n"
+                                                   : "<div class=\"split\">\n");
     rk_page_results(b, results, v);
     if (any_has(results, "accuracy")) {
         rk_buffer_puts(b, "<figure>\n<figcaption>Accuracy with its 95% interval. The band is the "

@@ -18,6 +18,8 @@ rk_status rk_report_check(const json_t *report, rk_error *err);
 double rk_page_number(const json_t *object, const char *key);        /* NAN where absent */
 double rk_page_item(const json_t *object, const char *key, size_t i); /* number in a list, or NAN */
 const char *rk_page_string(const json_t *object, const char *key);   /* NULL where absent or "" */
+/* True when a result is named for one precision and ran in another. */
+bool rk_page_fell_back(const json_t *result);
 /* An object or array that is not empty, else NULL. */
 const json_t *rk_page_part(const json_t *object, const char *key);
 
@@ -28,7 +30,7 @@ void rk_page_escape(rk_buffer *b, const char *text);   /* for content and for qu
 void rk_page_name(rk_buffer *b, const char *text);     /* escaped, its writing direction isolated */
 /* "fp32" as FP32 and so on; any other name as it is. */
 void rk_page_precision(rk_buffer *b, const char *name);
-bool rk_page_is_precision(const char *name);
+void rk_page_precision_plain(rk_buffer *b, const char *name);   /* no element inside: for SVG */
 void rk_page_fixed(rk_buffer *b, double x, int decimals);
 void rk_page_count(rk_buffer *b, double x);            /* 11,000 */
 void rk_page_percent(rk_buffer *b, double share);      /* 88.8% */

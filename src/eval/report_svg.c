@@ -1,6 +1,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "eval/report_parts.h"
 
 /* Charts in units of a viewBox that the page scales to its column; text sizes are in the style
@@ -136,6 +137,27 @@ static void put_point(rk_buffer *b, double x, double y)
 
 /* ---- accuracy of the files with its interval ---- */
 
+/* A name in the room left of the chart; no <bdi>, which SVG does not know. */
+static void put_short(rk_buffer *b, const char *name)
+{
+    enum { ROOM = 9 };    /* characters */
+    char cut[4 * ROOM + 1];
+    size_t bytes = 0, length = name ? strlen(name) : 0;
+
+    for (int i = 0; i < ROOM && bytes < length; i++) {
+        const size_t n = rk_utf8_length(name + bytes, length - bytes);
+        bytes += n ? n : 1;
+    }
+    if (bytes == length) {
+        rk_page_precision_plain(b, name);
+        return;
+    }
+    memcpy(cut, name, bytes);
+    cut[bytes] = '\0';
+    rk_page_escape(b, cut);
+    rk_buffer_puts(b, "\xe2\x80\xa6");
+}
+
 static void put_interval(rk_buffer *b, const json_t *result, const axis *x, double y)
 {
     const json_t *eval = json_object_get(result, "eval");
@@ -145,7 +167,7 @@ static void put_interval(rk_buffer *b, const json_t *result, const axis *x, doub
 
     if (isnan(accuracy)) return;
     open_text(b, "label", "end", x->from - 12, y + 4);
-    rk_page_precision(b, rk_page_string(result, "name"));
+    put_short(b, rk_page_string(result, "name"));
     rk_buffer_puts(b, "</text>");
     if (!isnan(low) && !isnan(high)) {
         put_line(b, "range", axis_at(x, low), y, axis_at(x, high), y);

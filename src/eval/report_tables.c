@@ -1,5 +1,4 @@
 #include <math.h>
-#include <string.h>
 
 #include "eval/report_parts.h"
 
@@ -84,11 +83,10 @@ static void cell_ran(rk_buffer *b, const json_t *result, const json_t *base)
 {
     const json_t *eval = eval_of(result);
     const char *name = rk_page_string(result, "name");
-    const char *ran = rk_page_string(eval, "precision_ran"), *isa = rk_page_string(eval, "isa");
+    const char *isa = rk_page_string(eval, "isa");
     (void)base;
-    rk_page_precision(b, ran);
-    /* A file that runs as something else than it is called is what this row is for. */
-    if (ran && rk_page_is_precision(name) && rk_page_is_precision(ran) && strcmp(name, ran) != 0) {
+    rk_page_precision(b, rk_page_string(eval, "precision_ran"));
+    if (rk_page_fell_back(result)) {
         rk_buffer_puts(b, "<small class=\"warn\">\xe2\x9a\xa0 not ");
         rk_page_precision(b, name);
         rk_buffer_puts(b, "</small>");
@@ -154,7 +152,8 @@ void rk_page_epochs(rk_buffer *b, const json_t *run)
     const json_t *epoch;
     size_t i;
 
-    rk_buffer_puts(b, "<table class=\"numbers\">\n<thead><tr><th scope=\"col\">Epoch</th>"
+    rk_buffer_puts(b, "<div class=\"wide\"><table class=\"numbers\">\n<thead><tr>"
+                      "<th scope=\"col\">Epoch</th>"
                       "<th scope=\"col\">Train loss</th><th scope=\"col\">Valid loss</th>"
                       "<th scope=\"col\">Valid accuracy</th><th scope=\"col\">Valid F1</th>"
                       "</tr></thead>\n<tbody>\n");
@@ -172,7 +171,7 @@ void rk_page_epochs(rk_buffer *b, const json_t *run)
         rk_page_percent(b, rk_page_number(epoch, "valid_f1_weighted"));
         rk_buffer_puts(b, "</td></tr>\n");
     }
-    rk_buffer_puts(b, "</tbody></table>\n");
+    rk_buffer_puts(b, "</tbody></table></div>\n");
 }
 
 /* ---- labels of a result ---- */
@@ -221,8 +220,8 @@ static void put_matrix(rk_buffer *b, const json_t *eval)
     const json_t *table = json_object_get(eval, "confusion");
     const size_t n = json_array_size(table);
 
-    rk_buffer_puts(b, "<div class=\"wide\"><table class=\"confusion\">\n"
-                      "<thead><tr><td></td>");
+    rk_buffer_printf(b, "<div class=\"wide\"><table class=\"confusion\" style=\"--n:%zu\">\n"
+                        "<thead><tr><td></td>", n);
     for (size_t j = 0; j < n; j++) {
         rk_buffer_puts(b, "<th scope=\"col\">");
         put_label(b, eval, j);
@@ -257,7 +256,8 @@ static void put_worst(rk_buffer *b, const json_t *eval)
     double last = (double)INFINITY;
     size_t last_cell = 0;
 
-    rk_buffer_puts(b, "<table class=\"numbers\">\n<caption>The most frequent mistakes.</caption>\n"
+    rk_buffer_puts(b, "<div class=\"wide\"><table class=\"numbers\">\n"
+                      "<caption>The most frequent mistakes.</caption>\n"
                       "<thead><tr><th scope=\"col\">Truth</th><th scope=\"col\">Answer</th>"
                       "<th scope=\"col\">Rows</th><th scope=\"col\">Of the truth</th></tr>"
                       "</thead>\n<tbody>\n");
@@ -284,7 +284,7 @@ static void put_worst(rk_buffer *b, const json_t *eval)
         rk_page_percent(b, most / row_sum(table, cell_most / n));
         rk_buffer_puts(b, "</td></tr>\n");
     }
-    rk_buffer_puts(b, "</tbody></table>\n");
+    rk_buffer_puts(b, "</tbody></table></div>\n");
 }
 
 static void put_scores(rk_buffer *b, const json_t *eval)
@@ -292,7 +292,8 @@ static void put_scores(rk_buffer *b, const json_t *eval)
     json_t *scores = json_object_get(eval, "per_label"), *one;
     const char *name;
 
-    rk_buffer_puts(b, "<table class=\"numbers\">\n<thead><tr><th scope=\"col\">Label</th>"
+    rk_buffer_puts(b, "<div class=\"wide\"><table class=\"numbers\">\n<thead><tr>"
+                      "<th scope=\"col\">Label</th>"
                       "<th scope=\"col\">Precision</th><th scope=\"col\">Recall</th>"
                       "<th scope=\"col\">F1</th><th scope=\"col\">Rows</th></tr>"
                       "</thead>\n<tbody>\n");
@@ -309,7 +310,7 @@ static void put_scores(rk_buffer *b, const json_t *eval)
         rk_page_count(b, rk_page_number(one, "support"));
         rk_buffer_puts(b, "</td></tr>\n");
     }
-    rk_buffer_puts(b, "</tbody></table>\n");
+    rk_buffer_puts(b, "</tbody></table></div>\n");
 }
 
 void rk_page_labels(rk_buffer *b, const json_t *results)

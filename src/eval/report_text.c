@@ -89,22 +89,33 @@ static const char *const precisions[][2] = {
     { "fp32", "FP32" }, { "fp16", "FP16" }, { "bf16", "BF16" }, { "int8", "INT8" },
 };
 
-void rk_page_precision(rk_buffer *b, const char *name)
+static const char *known_precision(const char *name)
 {
     for (size_t i = 0; name && i < sizeof precisions / sizeof *precisions; i++)
-        if (!strcmp(name, precisions[i][0])) {
-            rk_buffer_puts(b, precisions[i][1]);
-            return;
-        }
-    if (name) rk_page_name(b, name);
+        if (!strcmp(name, precisions[i][0])) return precisions[i][1];
+    return NULL;
+}
+
+void rk_page_precision(rk_buffer *b, const char *name)
+{
+    const char *known = known_precision(name);
+    if (known) rk_buffer_puts(b, known);
+    else if (name) rk_page_name(b, name);
     else rk_buffer_puts(b, DASH);
 }
 
-bool rk_page_is_precision(const char *name)
+void rk_page_precision_plain(rk_buffer *b, const char *name)
 {
-    for (size_t i = 0; name && i < sizeof precisions / sizeof *precisions; i++)
-        if (!strcmp(name, precisions[i][0])) return true;
-    return false;
+    const char *known = known_precision(name);
+    if (name) rk_page_escape(b, known ? known : name);
+    else rk_buffer_puts(b, DASH);
+}
+
+bool rk_page_fell_back(const json_t *result)
+{
+    const char *name = rk_page_string(result, "name");
+    const char *ran = rk_page_string(json_object_get(result, "eval"), "precision_ran");
+    return known_precision(name) && known_precision(ran) && strcmp(name, ran) != 0;
 }
 
 /* ---- numbers ---- */

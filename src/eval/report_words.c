@@ -68,7 +68,8 @@ void rk_page_judge(rk_page_verdict *v, const json_t *report)
             top = accuracy;
             v->best = result;
         }
-        if (isnan(accuracy) || !(bytes < least)) continue;
+        /* What ran in another precision was not measured. */
+        if (isnan(accuracy) || !(bytes < least) || rk_page_fell_back(result)) continue;
         if (result != v->base && !holds_up(v->base, result, pair)) continue;
         least = bytes;
         v->ship = result;
@@ -245,7 +246,8 @@ static void put_rule(rk_buffer *b, const rk_page_verdict *v)
     rk_page_precision(b, base);
     rk_buffer_puts(b, ": the 95% interval of the paired difference on the same rows includes zero "
                       "(files that were not compared row by row: the two accuracy intervals "
-                      "overlap). Few rows show little, so read the loss that is ruled out, "
+                      "overlap). A file that did not run in its own precision is left out. Few "
+                      "rows show little, so read the loss that is ruled out, "
                       "too.</p>\n");
 }
 
@@ -407,9 +409,9 @@ void rk_page_reading(rk_buffer *b, const json_t *report, const rk_page_verdict *
         rk_buffer_puts(b, "<p>Two files measured on the same rows are compared <b>row by row</b>, "
                           "which sees smaller differences than two intervals side by side. "
                           "<b>McNemar\xe2\x80\x99s test</b> asks whether the rows that turned "
-                          "right and the rows that turned wrong could be the two sides of a fair "
-                          "coin. A large <i>p</i> does not show that the files are equally good, only that "
-                          "these rows cannot tell.</p>\n");
+                          "right and the rows that turned wrong could be the two sides of a "
+                          "fair coin. A large <i>p</i> does not show that the files are equally "
+                          "good, only that these rows cannot tell.</p>\n");
     rk_buffer_puts(b, "<p><b>F1</b> joins precision and recall; <i>weighted</i> counts each label "
                       "by its rows, <i>macro</i> counts all labels alike.</p>\n");
 }

@@ -372,6 +372,10 @@ static void fell_back(void **state)
     assert_silent(report, "class=\"warn\"");
     json_object_set_new(at(report, "results.2.eval"), "precision_ran", json_string("fp32"));
     assert_says(report, "FP32<small class=\"warn\">\xe2\x9a\xa0 not INT8</small>");
+    /* nor is it shipped on numbers that are not its own */
+    assert_says(report, "<h1>Ship <bdi>model_<wbr/>fp16<wbr/>.onnx</bdi>");
+    json_object_set_new(at(report, "results.1"), "name", json_string("sepuluh<hu>ruf"));
+    assert_says(report, "y=\"54.0\">sepuluh&lt;h\xe2\x80\xa6</text>");
     json_decref(report);
 }
 
