@@ -47,8 +47,11 @@ uint64_t rk_rng_below(rk_rng *r, uint64_t n)
     /* rejection of the last incomplete run of 2^64 / n */
     const uint64_t limit = UINT64_MAX - UINT64_MAX % n;
     uint64_t x;
-    do x = (uint64_t)rk_rng_u32(r) << 32 | rk_rng_u32(r);
-    while (x >= limit);
+    do {
+        /* two statements, so that compilers cannot differ in which draw comes first */
+        x = (uint64_t)rk_rng_u32(r) << 32;
+        x |= rk_rng_u32(r);
+    } while (x >= limit);
     return x % n;
 }
 

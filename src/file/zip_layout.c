@@ -178,7 +178,8 @@ static rk_status check_flags(const parser *z, const rk_zip_entry *e, unsigned fl
     if (flags & ~(unsigned)(FLAG_DESCRIPTOR | FLAG_UTF8))
         return entry_fail(z, e, "has flags that torch.save does not set");
     if (method != 0)
-        return entry_fail(z, e, "is compressed; compressed entries are not written by torch.save");
+        return entry_fail(z, e, "is compressed; compressed entries are not written by torch.save "
+                          "(a TorchScript program has them)");
     return RK_OK;
 }
 

@@ -446,6 +446,10 @@ static void rng_sequence(void **state)
     rk_philox(block, 42, 7, 1);
     for (int i = 0; i < 4; i++) rk_rng_u32(&r);
     for (int i = 0; i < 4; i++) assert_int_equal(rk_rng_u32(&r), block[i]);
+    r.next = s.next = 0;
+    rk_philox(block, 42, 7, 0);
+    assert_true(rk_rng_below(&s, UINT64_MAX) == ((uint64_t)block[0] << 32 | block[1]));
+    for (int i = 0; i < 8; i++) rk_rng_u32(&r);
     s.next = 8;                                /* a place in the stream is all the state */
     assert_int_equal(rk_rng_u32(&r), rk_rng_u32(&s));
     for (int i = 0; i < 100000; i++) {
