@@ -1,6 +1,7 @@
 """Small graphs that broke other half converters, one case each (names are those of the collection of
 field reports). Every result must pass the strict checker, load in ONNX Runtime with optimisation off and
-full, have unique names, and give the float model's answers."""
+full, have unique names, and give the float model's answers, there and in onnx's reference evaluator:
+ONNX Runtime computes much of a half graph in float on a CPU, the reference computes in half."""
 import itertools
 import json
 import os
@@ -15,8 +16,10 @@ import onnxruntime as ort
 from onnx import TensorProto as T
 from onnx import helper as h
 from onnx import numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 PROBE = pathlib.Path(os.environ["RK_BUILD"]) / "probe/convert_probe"
+REFERENCE = None
 LEVELS = (ort.GraphOptimizationLevel.ORT_DISABLE_ALL, ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
 FLOAT = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(int64)": np.int64}
 failures, cases = [], 0
@@ -83,12 +86,12 @@ class Case:
                 return False
         return True
 
-    def answers(self, feeds, limit=1e-2):
+    def answers(self, feeds, limit=1e-2, reference=True):
         """The largest difference from the float model, as a share of its largest answer."""
         if not self.valid():
             return
-        want = run(self.path, feeds, LEVELS[0])
-        for level in LEVELS:
+        for level in LEVELS + ((REFERENCE,) if reference else ()):
+            want = run(self.path, feeds, level if level is REFERENCE else LEVELS[0])
             got = run(self.out, feeds, level)
             for name in want:
                 a, b = want[name].astype(np.float64), got[name].astype(np.float64)
@@ -109,6 +112,13 @@ class Case:
 
 
 def run(path, feeds, level):
+    if level is REFERENCE:
+        with np.errstate(all="ignore"):
+            m = onnx.load(path)
+            kinds = {i.name: h.tensor_dtype_to_np_dtype(i.type.tensor_type.elem_type)
+                     for i in m.graph.input}
+            feeds = {k: np.asarray(feeds[k]).astype(t) for k, t in kinds.items()}
+            return dict(zip([o.name for o in m.graph.output], ReferenceEvaluator(m).run(None, feeds)))
     options = ort.SessionOptions()
     options.graph_optimization_level = level
     s = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -229,7 +239,7 @@ def f16():
                   [value("x", T.FLOAT, (1, 1, 4, 4))], [value("y", T.FLOAT, (1, 1, 8, 8))],
                   [const("scales", [1, 1, 2, 2]), const("roi", [])], opset)
         c = Case(f"F16 Resize {opset}", m)
-        c.answers({"x": image})
+        c.answers({"x": image}, reference=opset > 10)   # it knows no Resize 10
         check("F16: scales are float", c.types()["scales"] == T.FLOAT)
 
 
@@ -328,9 +338,10 @@ def f46_f47():
         if not c.valid():
             continue
         want = run(c.path, {"x": scores, "mask": mask}, LEVELS[0])["y"]
-        got = run(c.out, {"x": scores, "mask": mask}, LEVELS[0])["y"]
-        check(f"F47 {low:g}: finite", bool(np.isfinite(got).all()), str(got))
-        check(f"F47 {low:g}: same", bool(np.abs(got - want)[:3].max() < 1e-2))
+        for level in LEVELS + (REFERENCE,):
+            got = run(c.out, {"x": scores, "mask": mask}, level)["y"]
+            check(f"F47 {low:g}: finite", bool(np.isfinite(got).all()), str(got))
+            check(f"F47 {low:g}: same", bool(np.abs(got - want)[:3].max() < 1e-2))
     nodes = [N("Where", ["c", "x", "low"], ["t"]), N("Softmax", ["t"], ["y"], axis=-1)]
     c = Case("F46 where", model([N("Cast", ["mask"], ["c"], to=T.BOOL)] + nodes,
                                 [value("x", T.FLOAT, (4, 6)), value("mask", T.INT64, (4, 6))],
@@ -340,7 +351,7 @@ def f46_f47():
 
 def f49_f50():
     """Long sums and LayerNorm of large rows, as one operator and taken apart."""
-    x = np.random.default_rng(2).normal(size=(3, 4096)) * np.array([[10], [300], [20000]])
+    x = np.random.default_rng(2).uniform(-1, 1, (3, 4096)) * np.array([[10], [300], [20000]])
     Case("F49", model([N("ReduceMean", ["x"], ["m"], axes=[-1]), N("Sub", ["x", "m"], ["y"])],
                       [value("x", T.FLOAT, (3, 4096))], [value("y", T.FLOAT, (3, 4096))])).answers({"x": x})
     nodes = [N("ReduceMean", ["x"], ["m"], axes=[-1]), N("Sub", ["x", "m"], ["d"]),
@@ -372,7 +383,7 @@ def f55():
                                     N("DequantizeLinear", ["q", "s", "z"], ["d"]),
                                     N("Neg", ["d"], ["y"])], [value("x")], [value("y")],
                                    [const("s", 0.03), const("z", 128, np.uint8)], opset)
-             ).answers({"x": X}, 2e-2)
+             ).answers({"x": X}, 2e-2, reference=opset > 13)   # it knows no DequantizeLinear 13
 
 
 def f58():
