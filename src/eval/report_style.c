@@ -93,7 +93,8 @@ static const char *const style[] = {
     "@media (max-width:22rem){th,td{padding:.4rem .2rem}}",
     "@media print{main{max-width:none;padding:0}section{margin-top:1.2rem;padding-top:1rem}",
     "h2,h3{break-after:avoid}tr,figure,.cards>div,.pairs li{break-inside:avoid}",
-    "body{font-size:10.5pt}.wide{overflow:visible}}",
+    ".charts{grid-template-columns:1fr 1fr}.split{grid-template-columns:1.4fr 1fr}",
+    "html{font-size:12px}body{font-size:1rem}.wide{overflow:visible}@page{margin:14mm}}",
 };
 
 void rk_page_style(rk_buffer *b)
