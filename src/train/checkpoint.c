@@ -144,6 +144,22 @@ bool rk_checkpoint_exists(const rk_run *r)
     return newest(r, SIZE_MAX) > 0;
 }
 
+/* The temporary name of a save that was killed: one of our names, and what the writer hangs on it. */
+static bool left_over(const char *name)
+{
+    static const char *const ours[] = {
+        "training.jsonl", "model.safetensors", "quant.safetensors", "config.json", "ringkas.json",
+        "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"};
+    const char *mark = strstr(name, ".tmp-");
+    if (!mark || strlen(mark) != sizeof ".tmp-XXXXXX" - 1) return false;
+    if (strncmp(name, PREFIX, sizeof PREFIX - 1) == 0) return true;
+    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
+        if (strncmp(name, ours[i], (size_t)(mark - name)) == 0 &&
+            ours[i][mark - name] == '\0')
+            return true;
+    return false;
+}
+
 /* Removes all checkpoints but `keep` (0: none is kept), and what killed saves left. Called under the
  * run's lock. */
 static void remove_others(const rk_run *r, size_t keep)
@@ -153,12 +169,11 @@ static void remove_others(const rk_run *r, size_t keep)
     if (!d) return;
     while ((e = readdir(d))) {
         const size_t step = step_of(e->d_name);
-        const bool left = strncmp(e->d_name, PREFIX, sizeof PREFIX - 1) == 0 &&
-                          strstr(e->d_name, ".tmp-");
+        const bool left = left_over(e->d_name);
         char *path;
         if (!left && (step == 0 || step == keep)) continue;
         path = rk_path_join(r->o->out, e->d_name);
-        if (path) rk_dir_remove(path);
+        if (path && (!left || unlink(path) < 0)) rk_dir_remove(path);
         rk_free(path);
     }
     closedir(d);

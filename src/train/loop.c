@@ -246,6 +246,18 @@ static rk_status run_steps(rk_run *r, rk_error *err)
     return st;
 }
 
+/* {rows, labels{name: rows}} of a split. */
+static json_t *split_json(const rk_run *r, const rk_encoded *e)
+{
+    json_t *labels = json_object();
+    for (size_t i = 0; i < r->config.labels.count; i++) {
+        json_int_t n = 0;
+        for (size_t k = 0; k < e->rows; k++) n += e->labels[k] == (int32_t)i;
+        json_object_set_new(labels, r->config.labels.name[i], json_integer(n));
+    }
+    return json_pack("{s:I s:o}", "rows", (json_int_t)e->rows, "labels", labels);
+}
+
 static rk_status result(char **json, const rk_run *r, rk_error *err)
 {
     struct rusage usage;
@@ -259,11 +271,12 @@ static rk_status result(char **json, const rk_run *r, rk_error *err)
     if (r->best_epoch)
         best = json_pack("{s:I s:f s:f}", "epoch", (json_int_t)r->best_epoch, "valid_accuracy",
                          r->best_accuracy, "valid_f1_weighted", r->best_f1);
-    j = json_pack("{s:I s:I s:f s:f s:I s:o? s:O}", "rows", (json_int_t)r->train.rows, "steps",
+    j = json_pack("{s:I s:I s:f s:f s:I s:o? s:O s:{s:o s:o}}", "rows", (json_int_t)r->train.rows, "steps",
                   (json_int_t)r->step, "seconds", r->seconds, "rows_per_s",
                   r->seconds > 0.0 ? (double)r->step / (double)r->steps_per_epoch *
                                          (double)r->train.rows / r->seconds : 0.0,
-                  "peak_rss_bytes", (json_int_t)usage.ru_maxrss * 1024, "best", best, "epochs", r->epochs);
+                  "peak_rss_bytes", (json_int_t)usage.ru_maxrss * 1024, "best", best, "epochs", r->epochs,
+                  "data", "train", split_json(r, &r->train), "valid", split_json(r, &r->valid));
     if (j && r->o->qat == RK_QAT_FP16)
         json_object_set_new(j, "clamped", json_integer((json_int_t)r->clamped));
     *json = j ? rk_json_text(j, 0) : NULL;
