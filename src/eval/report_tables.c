@@ -325,7 +325,8 @@ void rk_page_labels(rk_buffer *b, const json_t *results)
     if (most && most <= MATRIX_MAX)
         rk_buffer_puts(b, "<p class=\"note\">Down: the truth. Across: the answer. Counts of test "
                           "rows, and their share of the true label.</p>\n");
-    rk_buffer_puts(b, most > 4 && most <= MATRIX_MAX ? "<div class=\"cards large\">\n" : "<div class=\"cards\">\n");
+    rk_buffer_puts(b, most > 4 && most <= MATRIX_MAX ? "<div class=\"cards large\">\n"
+                                                     : "<div class=\"cards\">\n");
     json_array_foreach(results, i, result) {
         const json_t *eval = eval_of(result), *table = rk_page_part(eval, "confusion");
         if (!table && !rk_page_part(eval, "per_label")) continue;
