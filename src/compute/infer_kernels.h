@@ -7,10 +7,10 @@
 
 #include "compute/packed.h"
 
-/* An embedding table [rows, width]: floats, halves, or codes with a scale for each row. */
+/* An embedding table [rows, width]: floats, halves, bfloat16, or codes with a scale for each row. */
 typedef struct rk_table {
     const void *data;      /* aligned to its type */
-    rk_dtype type;         /* F32, F16 or I8 */
+    rk_dtype type;         /* F32, F16, BF16 or I8 */
     size_t rows, width;
     const float *scale;    /* I8: [rows] */
 } rk_table;
@@ -27,7 +27,7 @@ typedef struct rk_infer_attention {
 } rk_infer_attention;
 
 typedef struct rk_infer_kernels {
-    /* y [width] = (word[id] + position[at]) + type, type a row of floats */
+    /* y [width] = (word[id] + type) + position[at], type a row of floats */
     void (*embed)(float *y, const rk_table *word, size_t id, const float *type,
                   const rk_table *position, size_t at);
 

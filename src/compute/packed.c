@@ -100,6 +100,7 @@ static void pack_column(void *out, const rk_weight *w, size_t n, const rk_packed
     if (k->weights == RK_DT_I8) pack_u8(out, w, n, k);
     else if (k->weights == RK_DT_F32) pack_u32(out, w, n, k);
     else if (k->weights == RK_DT_F16) pack_u16(out, w, n, k);
+    else if (w->type == RK_DT_BF16) pack_u16(out, w, n, k);
     else if (w->type == RK_DT_F32) pack_bf16_f32(out, w, n, k);
     else pack_bf16_f16(out, w, n, k);
 }
@@ -154,6 +155,12 @@ static rk_status allocate(rk_packed *p, rk_error *err)
     return RK_OK;
 }
 
+static bool float_goes(rk_dtype weights, rk_form input)
+{
+    return input == RK_FORM_U8 || weights == RK_DT_F32 || weights == RK_DT_F16 ||
+           (input == RK_FORM_BF16 && weights == RK_DT_BF16);
+}
+
 static rk_status check(const rk_weight *w, size_t parts, const rk_matrix *input, rk_error *err)
 {
     const bool integer = input->form == RK_FORM_U8;
@@ -163,7 +170,7 @@ static rk_status check(const rk_weight *w, size_t parts, const rk_matrix *input,
             return rk_fail(err, RK_E_ARG, "weights [%zu, %zu]: want 1 to %d inputs, all equal",
                            w[i].out, w[i].in, RK_PACKED_K_MAX);
         if (integer != (w[i].type == RK_DT_I8) || integer != (w[i].scale != NULL) ||
-            w[i].type != w->type || (!integer && w->type != RK_DT_F32 && w->type != RK_DT_F16))
+            w[i].type != w->type || !float_goes(w->type, input->form))
             return rk_fail(err, RK_E_ARG, "weights of type %s do not go with this input",
                            rk_dtype_name(w[i].type));
     }

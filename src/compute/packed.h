@@ -34,7 +34,7 @@ size_t rk_form_stride(rk_form form, size_t width);
 /* A weight matrix [out, in] wherever it lies: element (n, k) is at n * out_step + k * in_step. */
 typedef struct rk_weight {
     const void *data;      /* maybe unaligned */
-    rk_dtype type;         /* F32, F16 or I8 */
+    rk_dtype type;         /* F32, F16, BF16 or I8 */
     size_t out, in;
     size_t out_step, in_step;
     const float *scale;    /* I8: [out], value = code * scale; else NULL */
@@ -47,7 +47,8 @@ enum { RK_PACKED_K_MAX = 65536 };    /* 255 * 128 * K stays within int32 */
 
 /* Packs for a level `parts` matrices of equal in and type, one under the other: out is their sum.
  * input tells the form of x, with scale and zero where it is U8 (weights I8 then);
- * F32 and F16 weights take F32 rows (F16 stays half in memory) or BF16 rows (packed as bfloat16).
+ * F32 and F16 weights take F32 rows (F16 stays half in memory) or BF16 rows (packed as bfloat16);
+ * BF16 weights take BF16 rows.
  * RK_E_UNSUPPORTED where level and processor have no such product, RK_E_ARG for a wrong pair,
  * RK_E_MEMORY. Reads w only during the call; uses OpenMP threads. */
 rk_status rk_packed_new(rk_packed **out, const rk_weight *w, size_t parts, const rk_matrix *input,

@@ -41,12 +41,24 @@ static size_t place(plan *p, size_t count, rk_form form, size_t width)
     return at;
 }
 
-/* The widest of the forms that inputs of the products of a kind have in this engine. */
-static rk_form wide_form(const rk_engine *e)
+static rk_form wider(rk_form a, rk_form b)
 {
-    return strcmp(e->precision, "int8") == 0   ? RK_FORM_U8
-           : strcmp(e->precision, "bf16") == 0 ? RK_FORM_BF16
-                                               : RK_FORM_F32;
+    return rk_form_size(a) > rk_form_size(b) ? a : b;
+}
+
+/* The widest forms that any layer wants of its context and of its inner activations, and of a row of
+ * the residual stream. Most models have one form for all; some keep a Linear float. */
+static void widest(const rk_engine *e, rk_form *context, rk_form *inner, rk_form *input)
+{
+    *context = *inner = *input = RK_FORM_U8;
+    *input = wider(wider(*input, e->pooler.input.form), e->classifier.input.form);
+    for (size_t i = 0; i < e->config.layers; i++) {
+        const rk_engine_layer *l = &e->layer[i];
+        *context = wider(*context, l->attn.input.form);
+        *inner = wider(*inner, l->out.input.form);
+        *input = wider(*input, l->inter.input.form);
+        *input = wider(*input, l->qkv.w ? l->qkv.input.form : l->kv.input.form);
+    }
 }
 
 static rk_status grow(rk_engine *e, size_t tokens, size_t rows, size_t length, size_t threads,
@@ -54,7 +66,7 @@ static rk_status grow(rk_engine *e, size_t tokens, size_t rows, size_t length, s
 {
     rk_engine_scratch *s = &e->scratch;
     const size_t hidden = e->config.hidden, head = hidden / e->config.heads;
-    const rk_form form = wide_form(e);
+    rk_form context, inner, input;
     plan p = { 0 };
     size_t at[10];
 
@@ -64,19 +76,20 @@ static rk_status grow(rk_engine *e, size_t tokens, size_t rows, size_t length, s
     if (rows < s->rows) rows = s->rows;
     if (length < s->length) length = s->length;
     if (threads < s->threads) threads = s->threads;
+    widest(e, &context, &inner, &input);
     rk_free_aligned(s->block);
     memset(s, 0, sizeof *s);
     s->attention_floats =
         rk_form_stride(RK_FORM_F32, rk_infer_attention_floats(length, head));
     at[0] = place(&p, tokens, RK_FORM_F32, hidden);
     at[1] = place(&p, tokens, RK_FORM_F32, 3 * hidden);
-    at[2] = place(&p, tokens, form, hidden);
-    at[3] = place(&p, tokens, form, hidden);
-    at[4] = place(&p, tokens, form, e->config.inner);
+    at[2] = place(&p, tokens, input, hidden);
+    at[3] = place(&p, tokens, context, hidden);
+    at[4] = place(&p, tokens, inner, e->config.inner);
     at[5] = place(&p, rows, RK_FORM_F32, hidden);
     at[6] = place(&p, rows, RK_FORM_F32, hidden);
     at[7] = place(&p, rows, RK_FORM_F32, hidden);
-    at[8] = place(&p, rows, form, hidden);
+    at[8] = place(&p, rows, input, hidden);
     at[9] = place(&p, threads, RK_FORM_F32, s->attention_floats);
     if (!p.overflow) s->block = rk_alloc_aligned(p.bytes, 1);
     if (!s->block)

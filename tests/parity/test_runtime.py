@@ -1,8 +1,9 @@
-"""The runtime on model folders, against transformers (float, half) and the twin (INT8).
+"""The runtime on model folders and their ONNX files, against transformers (float, half), the twin (INT8)
+and ONNX Runtime.
 
 Float and half weights: within 1e-4 of the largest logit at every level. INT8: within what the model
 itself makes of float rounding noise before its quantisers (measured here), the same bits at every level,
-in every batch and on any number of threads."""
+in every batch and on any number of threads. A file gives the bits of the folder it came from."""
 import os
 import pathlib
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import tempfile
 
 import numpy as np
+import onnxruntime
 import torch
 from safetensors.numpy import save_file
 from transformers import BertConfig, BertForSequenceClassification
@@ -92,6 +94,58 @@ def make_rows(rng, vocab, lengths):
 
 def distance(a, b):
     return float(np.abs(a - b).max() / np.abs(b).max()) if a is not None else float("inf")
+
+
+def convert(*args):
+    subprocess.run([BUILD / "probe/convert_probe", *map(str, args)], check=True,
+                   stdout=subprocess.DEVNULL)
+
+
+def by_ort(path, rows, level):
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = level
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return np.concatenate([session.run(None, {"input_ids": [r], "attention_mask": [[1] * len(r)]})[0]
+                           for r in rows])
+
+
+OFF = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+FULL = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+
+
+def float_files(name, folder, rows):
+    convert("graph", folder, folder / "fp32.onnx")
+    convert("convert", folder / "fp32.onnx", folder / "fp16.onnx", "fp16")
+    convert("convert", folder / "fp32.onnx", folder / "bf16.onnx", "bf16")
+    first = run(folder, rows)[2]
+    precision, _, got = run(folder / "fp32.onnx", rows)
+    check(f"{name}: {precision} file, bits that differ from the folder", (got != first).sum(), 0)
+    precision16, _, half = run(folder / "fp16.onnx", rows)
+    for level in (OFF, FULL):
+        check(f"{name}: {precision} file, ONNX Runtime {level.name}",
+              distance(got, by_ort(folder / "fp32.onnx", rows, level)), 1e-4)
+        check(f"{name}: {precision16} file, ONNX Runtime {level.name}",
+              distance(half, by_ort(folder / "fp16.onnx", rows, level)), 2e-2)
+    precision_b, why, got = run(folder / "bf16.onnx", rows)
+    if precision_b == "bf16":
+        check(f"{name}: bf16 file", distance(got, first), 5e-2)
+    else:
+        print(f"skip {name}: bf16 file: {why}")
+    if (precision, precision16) != ("fp32", "fp16"):
+        failures.append(f"{name}: files ran {precision}, {precision16}")
+
+
+def int8_files(name, folder, rows, first, limit):
+    convert("graph", folder, folder / "qdq.onnx")
+    convert("convert", folder / "qdq.onnx", folder / "int8.onnx", "int8")
+    for file in ("qdq.onnx", "int8.onnx"):
+        precision, _, got = run(folder / file, rows)
+        check(f"{name}: {file}, bits that differ from the folder", (got != first).sum(), 0)
+        if precision != "int8":
+            failures.append(f"{name}: {file} ran {precision}")
+    check(f"{name}: int8.onnx, ONNX Runtime", distance(first, by_ort(folder / "int8.onnx", rows, OFF)),
+          limit)
 
 
 def float_and_half(name, folder, model, rows, isas):
@@ -181,6 +235,7 @@ def int8(name, folder, model, rows, isas):
         got = run(folder, rows, batch=batch, threads=threads)[2]
         check(f"{name}: int8, batch {batch}, {threads} threads, bits that differ", (got != first).sum(),
               0)
+    int8_files(name, folder, rows, first, 4 * spread + 1e-6)
     if run(folder, rows[:1], compute="bf16")[0] is not None:
         failures.append(f"{name}: bf16 of an INT8 model was not refused")
     torch.nn.functional.gelu = GELU
@@ -220,6 +275,7 @@ def main():
             print(f"skip e5-small-id: not in {DATA}")
         for name, model, rows in cases:
             float_and_half(name, tmp / name, model, rows, isas)
+            float_files(name, tmp / name, rows)
             int8(name, tmp / name, model, rows, isas)
         float_batches("wide", tmp / "wide", cases[0][2], isas)
     print(f"{len(failures)} failures", *failures, sep="\n  ")

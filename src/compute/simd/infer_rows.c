@@ -9,6 +9,7 @@ V16_INLINE v16 table_get(const rk_table *t, size_t row, size_t col, size_t n)
 
     if (t->type == RK_DT_F32) return v16_loadn((const float *)t->data + at, n);
     if (t->type == RK_DT_F16) return v16_load_f16n((const uint16_t *)t->data + at, n);
+    if (t->type == RK_DT_BF16) return v16_load_bf16n((const uint16_t *)t->data + at, n);
     return v16_mul(v16_load_s8n((const int8_t *)t->data + at, n), v16_set(t->scale[row]));
 }
 
@@ -17,8 +18,8 @@ void RK_K(infer_embed)(float *y, const rk_table *word, size_t id, const float *t
 {
     for (size_t c = 0; c < word->width; c += V16) {
         const size_t n = word->width - c;
-        v16 x = v16_add(table_get(word, id, c, n), table_get(position, at, c, n));
-        x = v16_add(x, v16_loadn(type + c, n));    /* in this order training adds them */
+        v16 x = v16_add(table_get(word, id, c, n), v16_loadn(type + c, n));
+        x = v16_add(x, table_get(position, at, c, n));
         v16_storen(y + c, x, n);
     }
 }

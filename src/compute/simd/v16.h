@@ -402,6 +402,16 @@ V16_INLINE v16 v16_load_f16n(const uint16_t *p, size_t n)
     return v16_load_f16(all);
 }
 
+V16_INLINE v16 v16_load_bf16n(const uint16_t *p, size_t n)
+{
+    uint32_t all[16] = { 0 };
+    float f[16];
+
+    for (size_t i = 0; i < (n < V16 ? n : (size_t)V16); i++) all[i] = (uint32_t)p[i] << 16;
+    memcpy(f, all, sizeof f);
+    return v16_load(f);
+}
+
 /* n bfloat16 of x, to nearest, ties to even; NaN stays NaN */
 V16_INLINE void v16_store_bf16n(uint16_t *p, v16 x, size_t n)
 {

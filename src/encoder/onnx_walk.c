@@ -1,0 +1,200 @@
+/* Walking an ONNX graph backwards: what lies behind a value, and constants. */
+#include <string.h>
+
+#include "base/mem.h"
+#include "encoder/from_onnx.h"
+
+void rk_walk_close(rk_walk *w)
+{
+    for (size_t i = 0; i < w->owns; i++) rk_free(w->owned[i]);
+    rk_free(w->owned);
+    rk_index_free(w->x);
+    rk_onnx_close(w->m);
+}
+
+rk_status rk_walk_misfit(const rk_walk *w, const char *value, const char *wanted)
+{
+    char shown[RK_QUOTE_SIZE], op[RK_QUOTE_SIZE];
+    const rk_value *v = rk_index_find(w->x, value);
+    const char *name = value ? value : "";
+
+    if (v && v->node != RK_NONE) {
+        const char *type = w->g->node[v->node]->op_type;
+        return rk_fail(w->err, RK_E_UNSUPPORTED,
+                       "%s: node '%s' (%s) does not fit a BERT classifier: want %s", w->m->shown,
+                       rk_node_shown(shown, w->g, v->node), rk_quote(op, type, strlen(type)),
+                       wanted);
+    }
+    return rk_fail(w->err, RK_E_UNSUPPORTED,
+                   "%s: value '%s' does not fit a BERT classifier: want %s", w->m->shown,
+                   rk_quote(shown, name, strlen(name)), wanted);
+}
+
+rk_status rk_walk_memory(const rk_walk *w)
+{
+    return rk_fail(w->err, RK_E_MEMORY, "%s: out of memory", w->m->shown);
+}
+
+/* Takes p; NULL where p is or where the list cannot grow. */
+static void *own(rk_walk *w, void *p)
+{
+    if (p && w->owns == w->room) {
+        const size_t room = w->room ? 2 * w->room : 64;
+        void **list = rk_realloc(w->owned, room, sizeof *list);
+        if (!list) {
+            rk_free(p);
+            return NULL;
+        }
+        w->owned = list;
+        w->room = room;
+    }
+    if (p) w->owned[w->owns++] = p;
+    return p;
+}
+
+void *rk_walk_alloc(rk_walk *w, size_t count, size_t size)
+{
+    return own(w, rk_calloc(count ? count : 1, size));
+}
+
+static bool float_type(int64_t t)
+{
+    return t == ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT ||
+           t == ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16 ||
+           t == ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16 ||
+           t == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE;
+}
+
+const char *rk_walk_behind(const rk_walk *w, const char *value)
+{
+    /* The index has proved that there is no cycle. */
+    for (;;) {
+        const Onnx__NodeProto *n = rk_index_producer(w->x, value);
+        if (!n || n->n_input < 1) return value;
+        if (!rk_node_is(n, "Identity") &&
+            !(rk_node_is(n, "Cast") && float_type(rk_node_int(n, "to", 0))))
+            return value;
+        value = rk_node_input(n, 0);
+    }
+}
+
+const Onnx__NodeProto *rk_walk_node(const rk_walk *w, const char *value, const char *op)
+{
+    const Onnx__NodeProto *n = rk_index_producer(w->x, rk_walk_behind(w, value));
+    return n && rk_node_is(n, op) ? n : NULL;
+}
+
+bool rk_walk_pair(const rk_walk *w, const char *op, const char *value, const char *pair[2])
+{
+    const Onnx__NodeProto *n = rk_walk_node(w, value, op);
+
+    if (!n || n->n_input != 2) return false;
+    pair[0] = rk_node_input(n, 0);
+    pair[1] = rk_node_input(n, 1);
+    return pair[0] && pair[1];
+}
+
+rk_status rk_walk_constant(rk_walk *w, rk_tensor *out, bool *found, const char *value)
+{
+    const char *at = rk_walk_behind(w, value);
+    const Onnx__TensorProto *t = rk_index_initializer(w->x, at);
+    const Onnx__NodeProto *n = rk_index_producer(w->x, at);
+    void *owned = NULL;
+    rk_status st;
+
+    if (!t && n && rk_node_is(n, "Constant")) {
+        const Onnx__AttributeProto *a = rk_node_attr(n, "value");
+        t = a ? a->t : NULL;
+    }
+    *found = t != NULL;
+    if (!t) return RK_OK;
+    st = rk_onnx_tensor(out, &owned, t, w->m->shown, w->err);
+    if (st || !owned) return st;
+    return own(w, owned) ? RK_OK : rk_walk_memory(w);
+}
+
+static size_t elements(const rk_tensor *t)
+{
+    return t->bytes / rk_dtype_size(t->type);
+}
+
+bool rk_walk_scalar(rk_walk *w, double *out, const char *value)
+{
+    rk_tensor t;
+    bool found;
+    float f;
+
+    if (rk_walk_constant(w, &t, &found, value) || !found || t.bytes == 0 || elements(&t) != 1)
+        return false;
+    switch (t.type) {
+    case RK_DT_F32: case RK_DT_F16: case RK_DT_BF16: case RK_DT_F64:
+        rk_to_f32(&f, t.data, t.type, 1);
+        *out = (double)f;
+        return true;
+    case RK_DT_I64: {
+        int64_t i;
+        memcpy(&i, t.data, sizeof i);
+        *out = (double)i;
+        return true;
+    }
+    case RK_DT_I32: {
+        int32_t i;
+        memcpy(&i, t.data, sizeof i);
+        *out = (double)i;
+        return true;
+    }
+    case RK_DT_U8: *out = *(const uint8_t *)t.data; return true;
+    case RK_DT_I8: *out = *(const int8_t *)t.data; return true;
+    default: return false;
+    }
+}
+
+bool rk_walk_whole(rk_walk *w, int64_t *out, size_t *count, size_t room, const char *value)
+{
+    rk_tensor t;
+    bool found;
+
+    if (rk_walk_constant(w, &t, &found, value) || !found || t.type != RK_DT_I64 ||
+        elements(&t) > room)
+        return false;
+    *count = elements(&t);
+    memcpy(out, t.data, t.bytes);
+    return true;
+}
+
+rk_status rk_walk_floats(rk_walk *w, const float **out, size_t *width, const char *value)
+{
+    rk_tensor t;
+    bool found;
+    float *f;
+    rk_status st = rk_walk_constant(w, &t, &found, value);
+
+    if (st) return st;
+    if (!found || t.rank != 1 || t.dim[0] == 0 || (*width && t.dim[0] != *width))
+        return rk_walk_misfit(w, value, "a constant vector of the layer's width");
+    if (t.type != RK_DT_F32 && t.type != RK_DT_F16 && t.type != RK_DT_BF16)
+        return rk_walk_misfit(w, value, "a vector of floats");
+    f = rk_walk_alloc(w, t.dim[0], sizeof *f);
+    if (!f) return rk_walk_memory(w);
+    rk_to_f32(f, t.data, t.type, t.dim[0]);
+    *width = t.dim[0];
+    *out = f;
+    return RK_OK;
+}
+
+rk_status rk_walk_norm(rk_walk *w, const float **weight, const float **bias, float *eps,
+                       size_t *width, const char **input, const char *value)
+{
+    const Onnx__NodeProto *n = rk_walk_node(w, value, "LayerNormalization");
+    rk_status st;
+
+    if (!n || n->n_input != 3)
+        return rk_walk_misfit(w, rk_walk_behind(w, value), "a LayerNormalization with scale and bias");
+    if (rk_node_int(n, "axis", -1) != -1 && rk_node_int(n, "axis", -1) != 2)
+        return rk_walk_misfit(w, rk_walk_behind(w, value), "the last axis");
+    *eps = rk_node_float(n, "epsilon", 1e-5f);
+    *input = rk_node_input(n, 0);
+    st = rk_walk_floats(w, weight, width, rk_node_input(n, 1));
+    if (!st) st = rk_walk_floats(w, bias, width, rk_node_input(n, 2));
+    return st;
+}
