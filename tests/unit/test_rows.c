@@ -314,8 +314,8 @@ static void test_label_faults(void **state)
     assert_non_null(rows);
     assert_int_equal(rk_rows_bind(rows, &labels, &err), RK_E_FORMAT);
     assert_non_null(strstr(err.message, "l.tsv:1: no label"));
-    assert_int_equal(rk_labels_from_rows(&labels, rows, &err), RK_E_FORMAT);
     rk_labels_free(&labels);
+    assert_int_equal(rk_labels_from_rows(&labels, rows, &err), RK_E_FORMAT);
     rk_rows_free(rows);
 }
 
