@@ -177,7 +177,8 @@ def verdicts(folder):
             path.write_bytes(data)
             try:
                 want = {n: [v["dtype"], "[" + ",".join(map(str, v["shape"])) + "]",
-                            f"{fnv(bytes(v['data'])):016x}"] for n, v in safetensors.deserialize(data)}
+                            f"{fnv(bytes(v['data'])):016x}"]
+                        for n, v in safetensors.deserialize(data)}
             except Exception:
                 want = None
             got = probe(path)
