@@ -36,20 +36,20 @@ extern "C" {
 
 typedef enum rk_status {
     RK_OK = 0,
-    RK_E_ARG,       /* a wrong argument or option: the caller's mistake */
-    RK_E_OPEN,      /* an input cannot be opened or is not a regular file */
-    RK_E_FORMAT,    /* an input's content is refused */
-    RK_E_MEMORY,    /* out of memory */
-    RK_E_OUTPUT,    /* an output cannot be created */
-    RK_E_IO,        /* reading or writing failed on the way */
-    RK_E_STOPPED,   /* stopped on request; what was saved can be resumed */
-    RK_E_NUMERIC,   /* the numbers went wrong: a loss that is not finite, say */
-    RK_E_UNSUPPORTED/* understood but not available: an operator, a precision on this CPU */
+    RK_E_ARG,        /* a wrong argument or option: the caller's mistake */
+    RK_E_OPEN,       /* an input cannot be opened or is not a regular file */
+    RK_E_FORMAT,     /* an input's content is refused */
+    RK_E_MEMORY,     /* out of memory */
+    RK_E_OUTPUT,     /* an output cannot be created */
+    RK_E_IO,         /* reading or writing failed on the way */
+    RK_E_STOPPED,    /* stopped on request; what was saved can be resumed */
+    RK_E_NUMERIC,    /* the numbers went wrong: a loss that is not finite, say */
+    RK_E_UNSUPPORTED /* understood but not available: an operator, a precision on this CPU */
 } rk_status;
 
 typedef struct rk_error {
     rk_status code;
-    char message[1024];   /* one line, no newline at the end */
+    char message[1024]; /* one line, no newline at the end */
 } rk_error;
 
 /* The name of a status ("RK_E_FORMAT"); never NULL. */
@@ -76,12 +76,12 @@ RK_API const char *rk_isa(void);
  * then saves what it can and returns RK_E_STOPPED. May be called from the calling thread only. */
 typedef struct rk_progress {
     const char *kind;
-    size_t done, total;       /* units of work: steps for training, rows for evaluation */
+    size_t done, total; /* units of work: steps for training, rows for evaluation */
     double rows_per_s;
-    double seconds_left;      /* estimate; negative when unknown */
-    double loss;              /* training: mean of the recent steps; else 0 */
+    double seconds_left; /* estimate; negative when unknown */
+    double loss;         /* training: mean of the recent steps; else 0 */
     size_t epoch, epochs;
-    const char *line;         /* kind "log": one line without newline; else NULL */
+    const char *line; /* kind "log": one line without newline; else NULL */
 } rk_progress;
 
 typedef bool (*rk_progress_fn)(const rk_progress *progress, void *user);
@@ -97,11 +97,11 @@ typedef enum rk_compute { RK_COMPUTE_AUTO = 0, RK_COMPUTE_F32, RK_COMPUTE_BF16 }
  * On success the caller owns *out and closes it with rk_model_close. A model serves one thread at a
  * time. */
 RK_API rk_status rk_model_open(rk_model **out, const char *path, rk_compute compute, rk_error *err);
-RK_API void rk_model_close(rk_model *model);   /* takes NULL */
+RK_API void rk_model_close(rk_model *model); /* takes NULL */
 
 RK_API size_t rk_model_labels(const rk_model *model);
-RK_API const char *rk_model_label(const rk_model *model, size_t label);   /* owned by the model */
-RK_API size_t rk_model_max_length(const rk_model *model);                 /* tokens */
+RK_API const char *rk_model_label(const rk_model *model, size_t label); /* owned by the model */
+RK_API size_t rk_model_max_length(const rk_model *model);               /* tokens */
 
 /* What executes: "fp32", "fp16", "bf16" or "int8". */
 RK_API const char *rk_model_precision(const rk_model *model);
@@ -135,26 +135,26 @@ RK_API rk_status rk_model_open_tokenizer(rk_model **out, const char *path, rk_er
 typedef enum rk_qat { RK_QAT_NONE = 0, RK_QAT_FP16, RK_QAT_INT8 } rk_qat;
 
 typedef struct rk_train_options {
-    const char *model;        /* folder to start from */
-    const char *train;        /* data files; TSV, or CSV by its ending */
+    const char *model; /* folder to start from */
+    const char *train; /* data files; TSV, or CSV by its ending */
     const char *valid;
-    const char *test;         /* NULL: none */
-    const char *out;          /* folder to make */
+    const char *test; /* NULL: none */
+    const char *out;  /* folder to make */
     rk_qat qat;
-    size_t epochs;            /* 0 with qat: measure the ranges and train nothing */
-    size_t batch;             /* rows */
+    size_t epochs; /* 0 with qat: measure the ranges and train nothing */
+    size_t batch;  /* rows */
     double lr, weight_decay;
-    double warmup;            /* below 1 a share of all steps, else a number of steps */
-    double dropout;           /* negative: as config.json says */
-    double clip;              /* largest gradient norm; 0: no clipping */
-    size_t max_length;        /* tokens, special ones included; 0: 128, or the model's positions */
-    const char *clean;        /* "none", "seed", steps by comma; NULL: as the model folder says */
+    double warmup;     /* below 1 a share of all steps, else a number of steps */
+    double dropout;    /* negative: as config.json says */
+    double clip;       /* largest gradient norm; 0: no clipping */
+    size_t max_length; /* tokens, special ones included; 0: 128, or the model's positions */
+    const char *clean; /* "none", "seed", steps by comma; NULL: as the model folder says */
     rk_compute compute;
     uint64_t seed;
     bool resume;
-    size_t max_steps;         /* 0: no limit */
-    size_t max_train_rows;    /* 0: all; the first N rows (for trials) */
-    size_t save_every;        /* steps between resumable states; 0: at the end of each epoch */
+    size_t max_steps;      /* 0: no limit */
+    size_t max_train_rows; /* 0: all; the first N rows (for trials) */
+    size_t save_every;     /* steps between resumable states; 0: at the end of each epoch */
 } rk_train_options;
 
 RK_API void rk_train_defaults(rk_train_options *options);
@@ -165,7 +165,7 @@ RK_API rk_status rk_train(char **json, const rk_train_options *options, rk_progr
                           void *user, rk_error *err);
 
 typedef struct rk_init_options {
-    const char *train;        /* rows to learn the vocabulary and the labels from */
+    const char *train; /* rows to learn the vocabulary and the labels from */
     const char *out;
     const char *clean;
     size_t layers, hidden, heads, vocab_size, max_length;
@@ -188,10 +188,10 @@ typedef enum rk_precision { RK_FP16 = 1, RK_BF16, RK_INT8 } rk_precision;
 typedef struct rk_convert_options {
     const char *in, *out;
     rk_precision to;
-    bool convert_io;              /* graph inputs and outputs change type too */
-    const char *keep_ops;         /* operator types kept float, by comma; NULL: none */
-    const char *keep_nodes;       /* node names kept float, by comma */
-    const char *check;            /* data file: the result must give the same labels; NULL: none */
+    bool convert_io;        /* graph inputs and outputs change type too */
+    const char *keep_ops;   /* operator types kept float, by comma; NULL: none */
+    const char *keep_nodes; /* node names kept float, by comma */
+    const char *check;      /* data file: the result must give the same labels; NULL: none */
 } rk_convert_options;
 
 RK_API rk_status rk_convert(char **json, const rk_convert_options *options, rk_error *err);

@@ -6,12 +6,24 @@
 #include <stdint.h>
 
 typedef enum rk_dtype {
-    RK_DT_NONE = 0, RK_DT_F32, RK_DT_F16, RK_DT_BF16, RK_DT_F64, RK_DT_I8, RK_DT_U8, RK_DT_I16,
-    RK_DT_U16, RK_DT_I32, RK_DT_U32, RK_DT_I64, RK_DT_U64, RK_DT_BOOL
+    RK_DT_NONE = 0,
+    RK_DT_F32,
+    RK_DT_F16,
+    RK_DT_BF16,
+    RK_DT_F64,
+    RK_DT_I8,
+    RK_DT_U8,
+    RK_DT_I16,
+    RK_DT_U16,
+    RK_DT_I32,
+    RK_DT_U32,
+    RK_DT_I64,
+    RK_DT_U64,
+    RK_DT_BOOL
 } rk_dtype;
 
-size_t rk_dtype_size(rk_dtype t);          /* bytes; 0 for RK_DT_NONE */
-const char *rk_dtype_name(rk_dtype t);     /* "F32", "BF16", ... as safetensors spells them */
+size_t rk_dtype_size(rk_dtype t);      /* bytes; 0 for RK_DT_NONE */
+const char *rk_dtype_name(rk_dtype t); /* "F32", "BF16", ... as safetensors spells them */
 
 /* IEEE binary16 and bfloat16 as bit patterns; to nearest, ties to even; NaN stays NaN, values past
  * the largest finite become infinity. */

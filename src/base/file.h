@@ -17,7 +17,7 @@ typedef struct rk_map {
 } rk_map;
 
 rk_status rk_map_open(rk_map *map, const char *path, rk_error *err);
-void rk_map_close(rk_map *map);    /* takes a zeroed map */
+void rk_map_close(rk_map *map); /* takes a zeroed map */
 
 /* Reads a whole regular file of at most `limit` bytes; *data is NUL-terminated past *size and the
  * caller's (rk_free). An empty file is RK_E_FORMAT. */
@@ -48,7 +48,7 @@ rk_status rk_writer_open(rk_writer **out, const char *path, rk_error *err);
 rk_status rk_writer_put(rk_writer *w, const void *bytes, size_t length, rk_error *err);
 /* Closes and frees w whether it succeeds or not. */
 rk_status rk_writer_commit(rk_writer *w, rk_error *err);
-void rk_writer_abort(rk_writer *w);   /* takes NULL */
+void rk_writer_abort(rk_writer *w); /* takes NULL */
 
 rk_status rk_file_write(const char *path, const void *bytes, size_t length, rk_error *err);
 

@@ -17,7 +17,7 @@ struct rk_writer {
     int fd;
     bool standard_output;
     char *path, *temp;
-    char *chunk;          /* CHUNK bytes; few system calls for many small puts */
+    char *chunk; /* CHUNK bytes; few system calls for many small puts */
     size_t used;
 };
 
@@ -209,8 +209,7 @@ rk_status rk_dir_make(const char *path, rk_error *err)
         *p = '/';
     }
     rk_free(copy);
-    if (!rk_path_is_dir(path))
-        return rk_fail(err, RK_E_OUTPUT, "%s: is not a folder", name);
+    if (!rk_path_is_dir(path)) return rk_fail(err, RK_E_OUTPUT, "%s: is not a folder", name);
     if (access(path, W_OK | X_OK) < 0)
         return rk_fail(err, RK_E_OUTPUT, "%s: cannot write in this folder: %s", name,
                        strerror(errno));

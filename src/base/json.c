@@ -19,8 +19,10 @@ static bool too_deep(const char *text, size_t length, size_t *at)
     for (size_t i = 0; i < length; i++) {
         const char c = text[i];
         if (quoted) {
-            if (c == '\\') i++;
-            else if (c == '"') quoted = false;
+            if (c == '\\')
+                i++;
+            else if (c == '"')
+                quoted = false;
         } else if (c == '"') {
             quoted = true;
         } else if (c == '{' || c == '[') {
@@ -65,8 +67,10 @@ static void widen(rk_buffer *out, const char *text, size_t length)
         const char c = text[i];
         size_t end = i + 1;
         if (quoted) {
-            if (c == '\\') end = i + 2;
-            else if (c == '"') quoted = false;
+            if (c == '\\')
+                end = i + 2;
+            else if (c == '"')
+                quoted = false;
         } else if (c == '"') {
             quoted = true;
         } else if (c == '-' || (c >= '0' && c <= '9')) {
@@ -127,7 +131,7 @@ rk_status rk_json_load(json_t **out, const char *path, rk_error *err)
 
     *out = NULL;
     if (st) return st;
-    if (length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) at = 3;   /* a byte order mark */
+    if (length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) at = 3; /* a byte order mark */
     st = rk_json_parse(out, text + at, length - at, path, err);
     rk_free(text);
     return st;
@@ -212,8 +216,7 @@ rk_status rk_json_string(const char **out, const json_t *object, const char *key
 
 char *rk_json_text(const json_t *value, size_t indent)
 {
-    return json_dumps(value, JSON_INDENT(indent) | JSON_REAL_PRECISION(17) |
-                                 JSON_ENCODE_ANY);
+    return json_dumps(value, JSON_INDENT(indent) | JSON_REAL_PRECISION(17) | JSON_ENCODE_ANY);
 }
 
 rk_status rk_json_save(const json_t *value, const char *path, rk_error *err)
@@ -227,8 +230,10 @@ rk_status rk_json_save(const json_t *value, const char *path, rk_error *err)
     if (!st) {
         st = rk_writer_put(w, text, strlen(text), err);
         if (!st) st = rk_writer_put(w, "\n", 1, err);
-        if (st) rk_writer_abort(w);
-        else st = rk_writer_commit(w, err);
+        if (st)
+            rk_writer_abort(w);
+        else
+            st = rk_writer_commit(w, err);
     }
     rk_free(text);
     return st;

@@ -5,10 +5,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-void *rk_malloc(size_t bytes);                    /* NULL when out of memory; 0 bytes is valid */
-void *rk_calloc(size_t count, size_t size);       /* zeroed; NULL on overflow too */
+void *rk_malloc(size_t bytes);              /* NULL when out of memory; 0 bytes is valid */
+void *rk_calloc(size_t count, size_t size); /* zeroed; NULL on overflow too */
 void *rk_realloc(void *p, size_t count, size_t size);
-void rk_free(void *p);                            /* for all of the above; takes NULL */
+void rk_free(void *p); /* for all of the above; takes NULL */
 
 /* 64-byte aligned, not zeroed, NULL on overflow; free with rk_free_aligned. Large blocks ask for
  * huge pages. */

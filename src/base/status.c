@@ -8,9 +8,9 @@
 
 const char *rk_status_name(rk_status status)
 {
-    static const char *const names[] = {"RK_OK",       "RK_E_ARG",    "RK_E_OPEN",   "RK_E_FORMAT",
-                                        "RK_E_MEMORY", "RK_E_OUTPUT", "RK_E_IO",     "RK_E_STOPPED",
-                                        "RK_E_NUMERIC", "RK_E_UNSUPPORTED"};
+    static const char *const names[] = {
+        "RK_OK",       "RK_E_ARG", "RK_E_OPEN",    "RK_E_FORMAT",  "RK_E_MEMORY",
+        "RK_E_OUTPUT", "RK_E_IO",  "RK_E_STOPPED", "RK_E_NUMERIC", "RK_E_UNSUPPORTED"};
     const size_t i = (size_t)status;
     return i < sizeof names / sizeof names[0] ? names[i] : "RK_E_UNKNOWN";
 }

@@ -13,8 +13,8 @@ typedef struct rk_tensor {
     rk_dtype type;
     size_t rank;
     size_t dim[RK_MAX_RANK];
-    const void *data;      /* who owns it is said by whoever hands it out; maybe unaligned */
-    size_t bytes;          /* product of dims x size of type */
+    const void *data; /* who owns it is said by whoever hands it out; maybe unaligned */
+    size_t bytes;     /* product of dims x size of type */
 } rk_tensor;
 
 #endif

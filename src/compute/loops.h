@@ -1,35 +1,37 @@
-/* The loops of training between the products: one table of kernels, filled for the instruction level in
- * force. Each kernel is single-threaded and works on the part it is given; callers split the work at
- * fixed places, so results do not depend on the number of threads.
+/* The loops of training between the products: one table of kernels, filled for the instruction
+ * level in force. Each kernel is single-threaded and works on the part it is given; callers split
+ * the work at fixed places, so results do not depend on the number of threads.
  *
- * Exactness: conversions, rounding and fake-quantisation are equal to the bit on every level; the rest
- * is within a few ulp of exact arithmetic, sums within n eps sum|x|. */
+ * Exactness: conversions, rounding and fake-quantisation are equal to the bit on every level; the
+ * rest is within a few ulp of exact arithmetic, sums within n eps sum|x|. */
 #ifndef RK_COMPUTE_LOOPS_H
 #define RK_COMPUTE_LOOPS_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* Counts of FP16 fake-quantisation: values past 65504 (clamped) and values that became subnormal. */
+/* Counts of FP16 fake-quantisation: values past 65504 (clamped) and values that became subnormal.
+ */
 typedef struct rk_half_counts {
     uint64_t clamped, subnormal;
 } rk_half_counts;
 
 typedef struct rk_attention {
-    const float *qkv;        /* [n, 3 hidden], row stride `stride` floats: this row's first token */
-    size_t stride, hidden;   /* query at 0, key at hidden, value at 2 hidden */
-    size_t head, size;       /* which head, floats per head */
-    size_t n;                /* tokens of the row */
-    float scale;             /* 1 / sqrt(size) */
-    const uint8_t *keep;     /* [n, n] dropout mask of the probabilities (0 drops), NULL for none */
-    float keep_scale;        /* 1 / (1 - p) */
-    int half;                /* round scores and probabilities to binary16 */
+    const float *qkv;      /* [n, 3 hidden], row stride `stride` floats: this row's first token */
+    size_t stride, hidden; /* query at 0, key at hidden, value at 2 hidden */
+    size_t head, size;     /* which head, floats per head */
+    size_t n;              /* tokens of the row */
+    float scale;           /* 1 / sqrt(size) */
+    const uint8_t *keep;   /* [n, n] dropout mask of the probabilities (0 drops), NULL for none */
+    float keep_scale;      /* 1 / (1 - p) */
+    int half;              /* round scores and probabilities to binary16 */
 } rk_attention;
 
 typedef struct rk_loops {
     const char *level;
 
-    /* y = (x - mean) / sqrt(var + eps) * w + b per row; mean and rstd [rows] are kept for the backward */
+    /* y = (x - mean) / sqrt(var + eps) * w + b per row; mean and rstd [rows] are kept for the
+     * backward */
     void (*layernorm)(float *y, float *mean, float *rstd, const float *x, const float *w,
                       const float *b, size_t rows, size_t cols, float eps);
     /* dx [rows, cols] is written; dw, db [cols] are added to */
@@ -40,23 +42,23 @@ typedef struct rk_loops {
     void (*activate)(float *y, const float *x, size_t n, int activation);
     void (*activate_back)(float *dx, const float *dy, const float *x, size_t n, int activation);
 
-    /* One row, one head. out [n, hidden stride `out_stride`] at the head's columns. scratch: at least
-     * rk_attention_scratch(n, size) floats. */
+    /* One row, one head. out [n, hidden stride `out_stride`] at the head's columns. scratch: at
+     * least rk_attention_scratch(n, size) floats. */
     void (*attention)(float *out, size_t out_stride, const rk_attention *a, float *scratch,
                       rk_half_counts *counts);
     /* dqkv [n, 3 hidden] gets the gradients of this head's query, key and value columns. */
     void (*attention_back)(float *dqkv, const float *dout, size_t out_stride, const rk_attention *a,
                            float *scratch);
 
-    void (*add)(float *y, const float *a, const float *b, size_t n);           /* y = a + b */
+    void (*add)(float *y, const float *a, const float *b, size_t n); /* y = a + b */
     /* out [cols] += sums over the rows of x (row stride `stride`) */
     void (*column_sums)(float *out, const float *x, size_t rows, size_t cols, size_t stride);
     double (*square_sum)(const float *x, size_t n);
     /* y = keep ? x * scale : 0; y may be x */
     void (*dropout)(float *y, const float *x, const uint8_t *keep, float scale, size_t n);
     /* keep[i] = 1 with probability 1 - threshold / 65536, by counter: see base/rng.h */
-    void (*dropout_mask)(uint8_t *keep, uint64_t seed, uint64_t stream, uint64_t first_block, size_t n,
-                         uint32_t threshold);
+    void (*dropout_mask)(uint8_t *keep, uint64_t seed, uint64_t stream, uint64_t first_block,
+                         size_t n, uint32_t threshold);
 
     /* AdamW (Loshchilov & Hutter 2019, as torch.optim.AdamW): step = lr / (1 - b1^t), root = 1 /
      * sqrt(1 - b2^t), shrink = 1 - lr * decay, g scaled by gscale first. */
@@ -64,7 +66,7 @@ typedef struct rk_loops {
                   float root, float b1, float b2, float eps, float gscale);
 
     void (*to_bf16)(uint16_t *y, const float *x, size_t n);
-    void (*min_max)(float *min, float *max, const float *x, size_t n);   /* widens both */
+    void (*min_max)(float *min, float *max, const float *x, size_t n); /* widens both */
 
     /* y = dequantised code of x, u8 (scale, zero) or s8 (symmetric, +-127); y may be x. inside [n],
      * unless NULL: 1 where x lies within the range (the gradient passes there). */
@@ -73,7 +75,7 @@ typedef struct rk_loops {
     float (*abs_max)(const float *x, size_t n);
     /* y = x rounded to binary16, clamped to +-65504; y may be x. inside as above. */
     void (*round_half)(float *y, uint8_t *inside, const float *x, size_t n, rk_half_counts *counts);
-    void (*mask)(float *y, const uint8_t *keep, size_t n);                     /* y = keep ? y : 0 */
+    void (*mask)(float *y, const uint8_t *keep, size_t n); /* y = keep ? y : 0 */
 } rk_loops;
 
 /* Floats of scratch for one head of a row of n tokens. */
@@ -81,7 +83,8 @@ size_t rk_attention_scratch(size_t n, size_t size);
 
 /* The table for the level in force (compute/cpu.h). */
 const rk_loops *rk_loops_get(void);
-/* The table of a named level ("base", "avx2", "avx512"), or NULL when this CPU or build lacks it. */
+/* The table of a named level ("base", "avx2", "avx512"), or NULL when this CPU or build lacks it.
+ */
 const rk_loops *rk_loops_level(const char *level);
 
 #endif

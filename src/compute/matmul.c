@@ -9,21 +9,21 @@ enum { SLOTS = 4096, FILL = 3072, OPERANDS = 4 };
 
 typedef struct shape {
     size_t m, n, k, lda, ldb, ldc;
-    unsigned flags;                     /* ADD | A_T | B_T | BIAS | BF16 */
+    unsigned flags; /* ADD | A_T | B_T | BIAS | BF16 */
 } shape;
 enum { ADD = 1, A_T = 2, B_T = 4, BIAS = 8, BF16 = 16 };
 
 typedef struct kept {
     shape key;
-    dnnl_primitive_t primitive;         /* NULL: an empty slot */
-    dnnl_memory_t mem[OPERANDS];        /* src, weights, dst, bias */
+    dnnl_primitive_t primitive;  /* NULL: an empty slot */
+    dnnl_memory_t mem[OPERANDS]; /* src, weights, dst, bias */
 } kept;
 
 struct rk_matmul {
     dnnl_engine_t engine;
     dnnl_stream_t stream;
     size_t used;
-    kept *slot;                         /* [SLOTS], open addressing */
+    kept *slot; /* [SLOTS], open addressing */
 };
 
 static void drop(kept *e)
@@ -132,17 +132,21 @@ static dnnl_status_t find(kept **out, rk_matmul *mm, const shape *s)
         *out = &mm->slot[hash(s)];
     }
     st = make(*out, mm, s);
-    if (st) drop(*out);
-    else mm->used++;
+    if (st)
+        drop(*out);
+    else
+        mm->used++;
     return st;
 }
 
 rk_status rk_matmul_run(rk_matmul *mm, float *c, size_t ldc, bool add, rk_operand a, rk_operand b,
-                        const float *bias, size_t m, size_t n, size_t k, rk_dtype type, rk_error *err)
+                        const float *bias, size_t m, size_t n, size_t k, rk_dtype type,
+                        rk_error *err)
 {
     static const int arg[OPERANDS] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST, DNNL_ARG_BIAS};
-    const unsigned flags = (add ? ADD : 0u) | (a.transposed ? A_T : 0u) | (b.transposed ? B_T : 0u) |
-                           (bias ? BIAS : 0u) | (type == RK_DT_BF16 ? BF16 : 0u);
+    const unsigned flags = (add ? ADD : 0u) | (a.transposed ? A_T : 0u) |
+                           (b.transposed ? B_T : 0u) | (bias ? BIAS : 0u) |
+                           (type == RK_DT_BF16 ? BF16 : 0u);
     const shape s = {m, n, k, a.ld, b.ld, ldc, flags};
     const int operands = bias ? 4 : 3;
     /* oneDNN's handles are not const; it does not write to its sources */

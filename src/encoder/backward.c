@@ -1,15 +1,15 @@
-/* The backward pass: forward.c read upwards. Gradients of parameters are added to; net->dy carries the
- * gradient at the output of the layer in hand. */
+/* The backward pass: forward.c read upwards. Gradients of parameters are added to; net->dy carries
+ * the gradient at the output of the layer in hand. */
 #include <string.h>
 
 #include "encoder/net.h"
 
-static rk_status head_backward(rk_net *net, const rk_batch *batch, const float *dlogits, rk_params *grad,
-                               rk_error *err)
+static rk_status head_backward(rk_net *net, const rk_batch *batch, const float *dlogits,
+                               rk_params *grad, rk_error *err)
 {
     const rk_bert_config *c = net->config;
     const size_t r = net->rows, h = c->hidden;
-    float *d = net->dx, *dfirst = net->dsum;    /* [R, H] fits: R <= T */
+    float *d = net->dx, *dfirst = net->dsum; /* [R, H] fits: R <= T */
     rk_status st = rk_linear_back(net, d, grad->class_w, grad->class_b, dlogits, &net->in_class,
                                   net->used->class_w, r, c->labels.count, h, err);
     if (st) return st;
@@ -40,21 +40,22 @@ static rk_status feed_backward(rk_net *net, const rk_batch *batch, size_t l, rk_
 
     rk_norm_back(net, dres, g->ln2_w, g->ln2_b, net->dy, a->res2, a->mean2, a->rstd2, w->ln2_w, t);
     rk_round_back(net, dres, a->res2, t, h);
-    memcpy(dsum, dres, t * h * sizeof(float));     /* through the residual: dh begins here */
+    memcpy(dsum, dres, t * h * sizeof(float)); /* through the residual: dh begins here */
     rk_drop_back(net, batch, dres, a->keep2, net->dropout_hidden, t, h);
-    st = rk_linear_back(net, net->dwide, g->out_w, g->out_b, dres, &a->in_out, w->out_w, t, h, i, err);
+    st = rk_linear_back(net, net->dwide, g->out_w, g->out_b, dres, &a->in_out, w->out_w, t, h, i,
+                        err);
     if (st) return st;
     rk_input_back(net, net->dwide, &a->in_out, t, i);
     rk_round_back(net, net->dwide, a->g, t, i);
 #pragma omp parallel for schedule(static)
     for (size_t k = 0; k < rk_chunks(t); k++) {
         const size_t at = k * RK_CHUNK * i;
-        net->loops->activate_back(net->dwide + at, net->dwide + at, a->u + at, rk_chunk_rows(k, t) * i,
-                                  (int)c->act);
+        net->loops->activate_back(net->dwide + at, net->dwide + at, a->u + at,
+                                  rk_chunk_rows(k, t) * i, (int)c->act);
     }
     rk_round_back(net, net->dwide, a->u, t, i);
-    st = rk_linear_back(net, net->dx, g->inter_w, g->inter_b, net->dwide, &a->in_inter, w->inter_w, t, i,
-                        h, err);
+    st = rk_linear_back(net, net->dx, g->inter_w, g->inter_b, net->dwide, &a->in_inter, w->inter_w,
+                        t, i, h, err);
     if (st) return st;
     rk_input_back(net, net->dx, &a->in_inter, t, h);
     rk_sum(net, net->dx, net->dx, dsum, t, h);
@@ -78,14 +79,15 @@ static rk_status attention_backward(rk_net *net, const rk_batch *batch, size_t l
     rk_round_back(net, dres, a->res1, t, h);
     memcpy(dsum, dres, t * h * sizeof(float));
     rk_drop_back(net, batch, dres, a->keep1, net->dropout_hidden, t, h);
-    st = rk_linear_back(net, dctx, g->attn_w, g->attn_b, dres, &a->in_attn, w->attn_w, t, h, h, err);
+    st =
+        rk_linear_back(net, dctx, g->attn_w, g->attn_b, dres, &a->in_attn, w->attn_w, t, h, h, err);
     if (st) return st;
     rk_input_back(net, dctx, &a->in_attn, t, h);
     rk_round_back(net, dctx, a->ctx, t, h);
     rk_attend_back(net, batch, net->dqkv, dctx, a);
     rk_round_back(net, net->dqkv, a->qkv, t, 3 * h);
-    st = rk_linear_back(net, net->dx, g->qkv_w, g->qkv_b, net->dqkv, &a->in_qkv, w->qkv_w, t, 3 * h, h,
-                        err);
+    st = rk_linear_back(net, net->dx, g->qkv_w, g->qkv_b, net->dqkv, &a->in_qkv, w->qkv_w, t, 3 * h,
+                        h, err);
     if (st) return st;
     rk_input_back(net, net->dx, &a->in_qkv, t, h);
     rk_sum(net, net->dy, net->dx, dsum, t, h);

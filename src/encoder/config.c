@@ -15,8 +15,10 @@ static rk_status read_sizes(rk_bert_config *c, const json_t *json, const char *p
         const char *key;
         size_t *out, max;
     } field[] = {
-        {"num_hidden_layers", &c->layers, 1000000}, {"hidden_size", &c->hidden, 1 << 16},
-        {"num_attention_heads", &c->heads, 1 << 16}, {"intermediate_size", &c->inner, 1 << 18},
+        {"num_hidden_layers", &c->layers, 1000000},
+        {"hidden_size", &c->hidden, 1 << 16},
+        {"num_attention_heads", &c->heads, 1 << 16},
+        {"intermediate_size", &c->inner, 1 << 18},
         {"vocab_size", &c->vocab, SIZE_LIMIT},
         {"max_position_embeddings", &c->positions, SIZE_LIMIT},
     };
@@ -73,20 +75,23 @@ static rk_status read_kinds(rk_bert_config *c, const json_t *json, const char *p
     if (!st) st = rk_json_string(&position, json, "position_embedding_type", path, err);
     if (st) return st;
     if (strcmp(type, "bert") != 0)
-        return rk_fail(err, RK_E_FORMAT, "%s: \"model_type\" is \"%s\"; only \"bert\" is read", path,
-                       rk_quote(name, type, strlen(type)));
+        return rk_fail(err, RK_E_FORMAT, "%s: \"model_type\" is \"%s\"; only \"bert\" is read",
+                       path, rk_quote(name, type, strlen(type)));
     if (strcmp(position, "absolute") != 0)
         return rk_fail(err, RK_E_FORMAT,
                        "%s: \"position_embedding_type\" is \"%s\"; only \"absolute\" is read", path,
                        rk_quote(name, position, strlen(position)));
-    if (strcmp(act, "gelu") == 0) c->act = RK_ACT_GELU;
+    if (strcmp(act, "gelu") == 0)
+        c->act = RK_ACT_GELU;
     else if (strcmp(act, "gelu_new") == 0 || strcmp(act, "gelu_pytorch_tanh") == 0)
         c->act = RK_ACT_GELU_TANH;
-    else if (strcmp(act, "relu") == 0) c->act = RK_ACT_RELU;
+    else if (strcmp(act, "relu") == 0)
+        c->act = RK_ACT_RELU;
     else
-        return rk_fail(err, RK_E_FORMAT,
-                       "%s: \"hidden_act\" is \"%s\"; known: gelu, gelu_new, gelu_pytorch_tanh, relu",
-                       path, rk_quote(name, act, strlen(act)));
+        return rk_fail(
+            err, RK_E_FORMAT,
+            "%s: \"hidden_act\" is \"%s\"; known: gelu, gelu_new, gelu_pytorch_tanh, relu", path,
+            rk_quote(name, act, strlen(act)));
     return RK_OK;
 }
 
@@ -116,7 +121,8 @@ static bool placeholders(const rk_labels *labels)
 
 static rk_status read_labels(rk_bert_config *c, const json_t *json, const char *path, rk_error *err)
 {
-    const json_t *map = json_object_get(json, "id2label"), *back = json_object_get(json, "label2id");
+    const json_t *map = json_object_get(json, "id2label"),
+                 *back = json_object_get(json, "label2id");
     const size_t n = json_object_size(map);
     char key[32], name[RK_QUOTE_SIZE];
     rk_status st;
@@ -139,14 +145,16 @@ static rk_status read_labels(rk_bert_config *c, const json_t *json, const char *
         if (st) return st;
         for (size_t j = 0; j < i; j++)
             if (strcmp(c->labels.name[j], label) == 0)
-                return rk_fail(err, RK_E_FORMAT, "%s: \"id2label\" gives ids %zu and %zu the label \"%s\"",
-                               path, j, i, rk_quote(name, label, strlen(label)));
+                return rk_fail(err, RK_E_FORMAT,
+                               "%s: \"id2label\" gives ids %zu and %zu the label \"%s\"", path, j,
+                               i, rk_quote(name, label, strlen(label)));
         if (json_is_object(back)) {
             const json_t *id = json_object_get(back, label);
             if (!json_is_integer(id) || json_integer_value(id) != (json_int_t)i)
-                return rk_fail(err, RK_E_FORMAT,
-                               "%s: \"id2label\" and \"label2id\" contradict each other about \"%s\"",
-                               path, rk_quote(name, label, strlen(label)));
+                return rk_fail(
+                    err, RK_E_FORMAT,
+                    "%s: \"id2label\" and \"label2id\" contradict each other about \"%s\"", path,
+                    rk_quote(name, label, strlen(label)));
         }
         c->labels.name[i] = rk_strdup(label);
         if (!c->labels.name[i]) return rk_fail(err, RK_E_MEMORY, "%s: out of memory", path);
@@ -159,8 +167,7 @@ rk_status rk_bert_config_read(rk_bert_config *out, const json_t *json, const cha
                               rk_error *err)
 {
     rk_status st;
-    if (!json_is_object(json))
-        return rk_fail(err, RK_E_FORMAT, "%s: must be a JSON object", path);
+    if (!json_is_object(json)) return rk_fail(err, RK_E_FORMAT, "%s: must be a JSON object", path);
     st = read_kinds(out, json, path, err);
     if (!st) st = read_sizes(out, json, path, err);
     if (!st) st = read_rates(out, json, path, err);
@@ -230,7 +237,8 @@ rk_status rk_bert_config_copy(rk_bert_config *out, const rk_bert_config *in, rk_
 {
     *out = *in;
     memset(&out->labels, 0, sizeof out->labels);
-    return rk_labels_copy(&out->labels, (const char *const *)in->labels.name, in->labels.count, err);
+    return rk_labels_copy(&out->labels, (const char *const *)in->labels.name, in->labels.count,
+                          err);
 }
 
 void rk_bert_config_free(rk_bert_config *c)

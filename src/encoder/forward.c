@@ -56,13 +56,14 @@ static rk_status head_forward(rk_net *net, const rk_batch *batch, rk_error *err)
     for (size_t i = 0; i < r; i++)
         memcpy(net->first + i * h, net->last + batch->starts[i] * h, h * sizeof(float));
     rk_input_make(net, &net->in_pooler, net->first, site, r, h);
-    st = rk_linear(net, net->pooled, &net->in_pooler, net->used->pooler_w, net->used->pooler_b, r, h, h,
-                   err);
+    st = rk_linear(net, net->pooled, &net->in_pooler, net->used->pooler_w, net->used->pooler_b, r,
+                   h, h, err);
     if (st) return st;
     for (size_t i = 0; i < r * h; i++) net->pooled[i] = tanhf(net->pooled[i]);
     rk_round(net, net->pooled, r, h);
     memcpy(net->dropped, net->pooled, r * h * sizeof(float));
-    rk_drop(net, batch, net->dropped, net->keep_pooled, net->dropout_classifier, RK_PLACE_POOLED, r, h);
+    rk_drop(net, batch, net->dropped, net->keep_pooled, net->dropout_classifier, RK_PLACE_POOLED, r,
+            h);
     rk_round(net, net->dropped, r, h);
     rk_input_make(net, &net->in_class, net->dropped, site + 1, r, h);
     return rk_linear(net, net->logits, &net->in_class, net->used->class_w, net->used->class_b, r,

@@ -12,7 +12,8 @@
 typedef struct rk_engine rk_engine;
 
 /* From a model folder: float weights, or INT8 / FP16 where the folder carries learned ranges
- * (quant.safetensors says which). A folder without a classifier head is RK_E_FORMAT: train it first. */
+ * (quant.safetensors says which). A folder without a classifier head is RK_E_FORMAT: train it
+ * first. */
 rk_status rk_engine_open_folder(rk_engine **out, const char *folder, rk_compute compute,
                                 rk_error *err);
 /* From an ONNX file of ours, recognised by structure. metadata: a new reference to an object of the
@@ -22,12 +23,12 @@ rk_status rk_engine_open_onnx(rk_engine **out, const char *path, rk_compute comp
 void rk_engine_close(rk_engine *e);
 
 const rk_bert_config *rk_engine_config(const rk_engine *e);
-const char *rk_engine_precision(const rk_engine *e);   /* what executes: fp32 fp16 bf16 int8 */
-size_t rk_engine_bytes(const rk_engine *e);            /* resident bytes of packed weights */
+const char *rk_engine_precision(const rk_engine *e); /* what executes: fp32 fp16 bf16 int8 */
+size_t rk_engine_bytes(const rk_engine *e);          /* resident bytes of packed weights */
 
 /* ids [starts[rows]], starts [rows + 1] in; logits [rows, labels] out. Row lengths 1 ..
- * config.positions, ids 0 .. vocab - 1 (else RK_E_ARG names the row). A row's logits do not depend on
- * its neighbours. */
+ * config.positions, ids 0 .. vocab - 1 (else RK_E_ARG names the row). A row's logits do not depend
+ * on its neighbours. */
 rk_status rk_engine_run(rk_engine *e, const int32_t *ids, const size_t *starts, size_t rows,
                         float *logits, rk_error *err);
 

@@ -88,8 +88,8 @@ static void lay_out(rk_net *net, walk *w, size_t t, size_t r, size_t pairs)
 static rk_status reserve(rk_net *net, size_t longest, rk_error *err)
 {
     walk w = {NULL, 0};
-    const bool grows = net->tokens > net->cap_tokens || net->rows > net->cap_rows ||
-                       net->pairs > net->cap_pairs;
+    const bool grows =
+        net->tokens > net->cap_tokens || net->rows > net->cap_rows || net->pairs > net->cap_pairs;
     const size_t each = rk_attention_scratch(longest, net->config->hidden / net->config->heads);
 
     if (!grows && each <= net->scratch_each) return RK_OK;
@@ -103,8 +103,8 @@ static rk_status reserve(rk_net *net, size_t longest, rk_error *err)
     if (!net->arena) {
         const size_t bytes = w.used;
         net->cap_tokens = net->cap_rows = net->cap_pairs = net->scratch_each = 0;
-        return rk_fail(err, RK_E_MEMORY, "out of memory: %zu bytes for a batch of %zu tokens", bytes,
-                       net->tokens);
+        return rk_fail(err, RK_E_MEMORY, "out of memory: %zu bytes for a batch of %zu tokens",
+                       bytes, net->tokens);
     }
     w = (walk){net->arena, 0};
     lay_out(net, &w, net->cap_tokens, net->cap_rows, net->cap_pairs);
@@ -134,8 +134,8 @@ rk_status rk_net_reserve(rk_net *net, const rk_batch *batch, rk_error *err)
     return reserve(net, longest, err);
 }
 
-rk_status rk_net_new(rk_net **out, const rk_bert_config *c, const rk_params *params, rk_dtype compute,
-                     rk_qat qat, rk_ranges *ranges, rk_error *err)
+rk_status rk_net_new(rk_net **out, const rk_bert_config *c, const rk_params *params,
+                     rk_dtype compute, rk_qat qat, rk_ranges *ranges, rk_error *err)
 {
     rk_net *net = rk_calloc(1, sizeof *net);
     rk_status st = RK_OK;
@@ -183,8 +183,8 @@ void rk_net_free(rk_net *net)
     rk_free(net);
 }
 
-/* Rows `first` .. `first + rows` of a parameter, as QAT has them. The embedding tables are treated row
- * by row when they are looked up (op_embed.c), not here. */
+/* Rows `first` .. `first + rows` of a parameter, as QAT has them. The embedding tables are treated
+ * row by row when they are looked up (op_embed.c), not here. */
 static void refresh_rows(rk_net *net, const rk_param *q, size_t first, size_t rows,
                          rk_half_counts *counts)
 {

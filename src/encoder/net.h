@@ -17,78 +17,78 @@
 
 /* The input of a Linear as its product sees it. */
 typedef struct rk_input {
-    float *x;              /* [T, in] fake-quantised, or the producer's own buffer */
-    uint8_t *inside;       /* [T, in] INT8: 1 where the gradient passes; else NULL */
-    uint16_t *x16;         /* [T, in] bfloat16 copy for --compute bf16; else NULL */
+    float *x;        /* [T, in] fake-quantised, or the producer's own buffer */
+    uint8_t *inside; /* [T, in] INT8: 1 where the gradient passes; else NULL */
+    uint16_t *x16;   /* [T, in] bfloat16 copy for --compute bf16; else NULL */
 } rk_input;
 
 typedef struct rk_acts {
-    float *x;              /* [T, H] the layer's input */
+    float *x; /* [T, H] the layer's input */
     rk_input in_qkv, in_attn, in_inter, in_out;
-    float *qkv;            /* [T, 3H] */
-    float *ctx;            /* [T, H] attention output */
-    float *res1, *h;       /* [T, H] before and after the first LayerNorm */
-    float *u, *g;          /* [T, I] before and after the activation */
-    float *res2;           /* [T, H] before the second LayerNorm */
-    float *mean1, *rstd1, *mean2, *rstd2;   /* [T] */
-    uint8_t *keep_probs;   /* [heads x sum of n^2] dropout masks */
-    uint8_t *keep1, *keep2;                 /* [T, H] */
+    float *qkv;                           /* [T, 3H] */
+    float *ctx;                           /* [T, H] attention output */
+    float *res1, *h;                      /* [T, H] before and after the first LayerNorm */
+    float *u, *g;                         /* [T, I] before and after the activation */
+    float *res2;                          /* [T, H] before the second LayerNorm */
+    float *mean1, *rstd1, *mean2, *rstd2; /* [T] */
+    uint8_t *keep_probs;                  /* [heads x sum of n^2] dropout masks */
+    uint8_t *keep1, *keep2;               /* [T, H] */
 } rk_acts;
 
 /* One batch. Dropout is on when `train`; its masks are those of (seed, stream). */
 typedef struct rk_batch {
-    const int32_t *ids;            /* [T] */
-    const size_t *starts;          /* [R + 1] */
+    const int32_t *ids;   /* [T] */
+    const size_t *starts; /* [R + 1] */
     size_t rows;
     bool train;
     uint64_t seed, stream;
 } rk_batch;
 
 typedef enum rk_observe {
-    RK_OBSERVE_OFF,        /* ranges as they are */
-    RK_OBSERVE_FIRST,      /* measure, and do not quantise activations yet */
-    RK_OBSERVE_UPDATE      /* measure with quantisation on: the moving average follows */
+    RK_OBSERVE_OFF,   /* ranges as they are */
+    RK_OBSERVE_FIRST, /* measure, and do not quantise activations yet */
+    RK_OBSERVE_UPDATE /* measure with quantisation on: the moving average follows */
 } rk_observe;
 
 typedef struct rk_net {
     const rk_bert_config *config;
     const rk_loops *loops;
     rk_matmul *mm;
-    const rk_params *params;       /* master weights, borrowed */
-    const rk_params *used;         /* what the products multiply by: params, or `work` */
-    rk_params *work;               /* QAT: rounded or fake-quantised copies; else NULL */
-    uint16_t *w16;                 /* bf16: copies of the Linear weights, at the offsets of `used` */
-    rk_dtype compute;              /* RK_DT_F32 or RK_DT_BF16 */
+    const rk_params *params; /* master weights, borrowed */
+    const rk_params *used;   /* what the products multiply by: params, or `work` */
+    rk_params *work;         /* QAT: rounded or fake-quantised copies; else NULL */
+    uint16_t *w16;           /* bf16: copies of the Linear weights, at the offsets of `used` */
+    rk_dtype compute;        /* RK_DT_F32 or RK_DT_BF16 */
     rk_qat qat;
-    rk_ranges *ranges;             /* INT8: borrowed; observers write them */
+    rk_ranges *ranges; /* INT8: borrowed; observers write them */
     rk_observe observe;
-    float momentum;                /* of the moving average of min and max */
+    float momentum; /* of the moving average of min and max */
     float dropout_hidden, dropout_attention, dropout_classifier;
-    rk_half_counts half;           /* FP16: since the last rk_net_refresh */
+    rk_half_counts half; /* FP16: since the last rk_net_refresh */
 
-    size_t tokens, rows, pairs;    /* of the batch in hand; pairs = sum of n^2 */
+    size_t tokens, rows, pairs; /* of the batch in hand; pairs = sum of n^2 */
     size_t cap_tokens, cap_rows, cap_pairs;
     unsigned char *arena;
-    rk_acts *acts;                 /* [layers] */
-    float *emb, *emb_mean, *emb_rstd;        /* [T, H] sum of the tables, [T], [T] */
+    rk_acts *acts;                    /* [layers] */
+    float *emb, *emb_mean, *emb_rstd; /* [T, H] sum of the tables, [T], [T] */
     uint8_t *keep_emb;
-    float *last;                   /* [T, H] output of the last layer */
-    float *first;                  /* [R, H] its first tokens */
+    float *last;  /* [T, H] output of the last layer */
+    float *first; /* [R, H] its first tokens */
     rk_input in_pooler, in_class;
-    float *pooled, *dropped;       /* [R, H] after tanh, after dropout */
+    float *pooled, *dropped; /* [R, H] after tanh, after dropout */
     uint8_t *keep_pooled;
-    float *logits;                 /* [R, L] */
-    float *dy, *dx, *dsum;         /* [T, H] gradients on the way back; dsum: the residual's part */
-    float *dwide, *dqkv;           /* [T, I], [T, 3H] */
-    uint16_t *d16;                 /* [T, max(3H, I)] bf16 copy of a gradient */
-    float *partial;                /* per chunk sums of LayerNorm's gradients */
-    float *scratch;                /* attention, one part a thread */
+    float *logits;         /* [R, L] */
+    float *dy, *dx, *dsum; /* [T, H] gradients on the way back; dsum: the residual's part */
+    float *dwide, *dqkv;   /* [T, I], [T, 3H] */
+    uint16_t *d16;         /* [T, max(3H, I)] bf16 copy of a gradient */
+    float *partial;        /* per chunk sums of LayerNorm's gradients */
+    float *scratch;        /* attention, one part a thread */
     size_t scratch_each;
 } rk_net;
 
 /* params, ranges (INT8 only, else NULL) and config stay the caller's and must outlive the net. */
-rk_status rk_net_new(rk_net **out, const rk_bert_config *c, const rk_params *params, rk_dtype compute,
-                     rk_qat qat, rk_ranges *ranges, rk_error *err);
+rk_status rk_net_new(rk_net **out, const rk_bert_config *c, const rk_params *params,
+                     rk_dtype compute, rk_qat qat, rk_ranges *ranges, rk_error *err);
 void rk_net_free(rk_net *net);
 
 /* Makes the copies of the weights that the products use; call it whenever params have changed. */
@@ -107,7 +107,7 @@ rk_status rk_net_backward(rk_net *net, const rk_batch *batch, const float *dlogi
 
 /* ---- parts, one file each, both passes side by side ---- */
 
-enum { RK_CHUNK = 32 };    /* tokens a piece of parallel work holds */
+enum { RK_CHUNK = 32 }; /* tokens a piece of parallel work holds */
 
 static inline size_t rk_chunks(size_t rows)
 {
@@ -163,6 +163,6 @@ enum { RK_PLACE_EMBED = 1, RK_PLACE_POOLED = 2, RK_PLACE_LAYERS = 8, RK_PLACES_P
 
 /* A rate as the masks have it: the nearest multiple of 2^-16. */
 uint32_t rk_drop_threshold(float p);
-float rk_drop_scale(float p);      /* 1 / (1 - p) of that rate */
+float rk_drop_scale(float p); /* 1 / (1 - p) of that rate */
 
 #endif

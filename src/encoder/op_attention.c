@@ -73,7 +73,6 @@ void rk_attend_back(rk_net *net, const rk_batch *batch, float *dqkv, const float
         const size_t row = job / heads, head = job % heads, at = batch->starts[row];
         const rk_attention p = piece(net, batch, a, row, head, pairs_before(batch, row));
         net->loops->attention_back(dqkv + at * 3 * h, dctx + at * h, h, &p,
-                                   net->scratch +
-                                       (size_t)omp_get_thread_num() * net->scratch_each);
+                                   net->scratch + (size_t)omp_get_thread_num() * net->scratch_each);
     }
 }

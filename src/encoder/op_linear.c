@@ -51,8 +51,8 @@ rk_status rk_linear_back(rk_net *net, float *dx, float *dw, float *db, const flo
     column_sums(net, db, dy, rows, out);
     if (half) to_bf16(net, net->d16, dy, rows, out);
     st = rk_matmul_run(net->mm, dx, cols, false, (rk_operand){d, out, false},
-                       (rk_operand){weights(net, w), cols, false}, NULL, rows, cols, out, net->compute,
-                       err);
+                       (rk_operand){weights(net, w), cols, false}, NULL, rows, cols, out,
+                       net->compute, err);
     if (!st)
         st = rk_matmul_run(net->mm, dw, cols, true, (rk_operand){d, out, true},
                            (rk_operand){x, cols, false}, NULL, out, cols, rows, net->compute, err);
@@ -65,7 +65,7 @@ static void observe(rk_net *net, rk_range *range, const float *x, size_t rows, s
 #pragma omp parallel for schedule(static) reduction(min : min) reduction(max : max)
     for (size_t c = 0; c < rk_chunks(rows); c++)
         net->loops->min_max(&min, &max, x + c * RK_CHUNK * cols, rk_chunk_rows(c, rows) * cols);
-    if (range->q.scale == 0.0f) {      /* nothing seen yet */
+    if (range->q.scale == 0.0f) { /* nothing seen yet */
         range->min = min;
         range->max = max;
     } else {
@@ -94,7 +94,8 @@ void rk_input_make(rk_net *net, rk_input *in, float *x, size_t site, size_t rows
                 in->inside[at + i] = 1;
             }
         } else {
-            net->loops->fake_u8(in->x + at, in->inside + at, x + at, n, range->q.scale, range->q.zero);
+            net->loops->fake_u8(in->x + at, in->inside + at, x + at, n, range->q.scale,
+                                range->q.zero);
         }
     }
 }
@@ -126,7 +127,8 @@ void rk_round(rk_net *net, float *x, size_t rows, size_t cols)
 
 void rk_round_back(const rk_net *net, float *dx, const float *y, size_t rows, size_t cols)
 {
-    /* a clamped value is known by its result; where nothing was clamped there is nothing to look for */
+    /* a clamped value is known by its result; where nothing was clamped there is nothing to look
+     * for */
     if (net->qat != RK_QAT_FP16 || net->half.clamped == 0) return;
 #pragma omp parallel for schedule(static)
     for (size_t i = 0; i < rows * cols; i++)

@@ -11,8 +11,8 @@ void rk_norm(rk_net *net, float *y, float *mean, float *rstd, const float *x, co
 #pragma omp parallel for schedule(static)
     for (size_t c = 0; c < rk_chunks(rows); c++) {
         const size_t r = c * RK_CHUNK;
-        net->loops->layernorm(y + r * h, mean + r, rstd + r, x + r * h, w, b, rk_chunk_rows(c, rows), h,
-                              net->config->eps);
+        net->loops->layernorm(y + r * h, mean + r, rstd + r, x + r * h, w, b,
+                              rk_chunk_rows(c, rows), h, net->config->eps);
     }
     rk_round(net, y, rows, h);
 }
@@ -51,7 +51,7 @@ void rk_drop(rk_net *net, const rk_batch *batch, float *x, uint8_t *keep, float 
 {
     const uint32_t threshold = rk_drop_threshold(p);
     const uint64_t stream = batch->stream << 16 | place;
-    const size_t blocks = (RK_CHUNK * cols + 7) / 8;   /* Philox blocks set aside for a chunk */
+    const size_t blocks = (RK_CHUNK * cols + 7) / 8; /* Philox blocks set aside for a chunk */
 
     if (!batch->train || threshold == 0) return;
 #pragma omp parallel for schedule(static)
@@ -69,7 +69,8 @@ void rk_drop_back(const rk_net *net, const rk_batch *batch, float *dx, const uin
 #pragma omp parallel for schedule(static)
     for (size_t c = 0; c < rk_chunks(rows); c++) {
         const size_t at = c * RK_CHUNK * cols;
-        net->loops->dropout(dx + at, dx + at, keep + at, rk_drop_scale(p), rk_chunk_rows(c, rows) * cols);
+        net->loops->dropout(dx + at, dx + at, keep + at, rk_drop_scale(p),
+                            rk_chunk_rows(c, rows) * cols);
     }
 }
 

@@ -9,11 +9,11 @@
 #include "base/rng.h"
 #include "file/weights.h"
 
-enum { ALIGN = 16, PER_LAYER = 16, FIXED = 9 };   /* floats in a cache line; parameters */
+enum { ALIGN = 16, PER_LAYER = 16, FIXED = 9 }; /* floats in a cache line; parameters */
 
 typedef struct layout {
     rk_params *p;
-    size_t next, end;      /* parameter, float */
+    size_t next, end; /* parameter, float */
 } layout;
 
 static bool add(layout *l, bool glue, bool decay, bool quantised, size_t rows, size_t cols,
@@ -32,7 +32,8 @@ static bool add(layout *l, bool glue, bool decay, bool quantised, size_t rows, s
     q->quantised = quantised;
     if (!glue) l->end = (l->end + ALIGN - 1) / ALIGN * ALIGN;
     q->offset = l->end;
-    if (!rk_mul(&q->count, q->dim[0], q->dim[1]) || !rk_add(&l->end, l->end, q->count)) return false;
+    if (!rk_mul(&q->count, q->dim[0], q->dim[1]) || !rk_add(&l->end, l->end, q->count))
+        return false;
     l->next++;
     return l->end <= SIZE_MAX / sizeof(float) / 2;
 }
@@ -44,10 +45,12 @@ static bool add_layer(layout *l, const rk_bert_config *c, size_t i)
     const size_t h = c->hidden;
     bool ok = true;
 
-    for (int k = 0; k < 3; k++)   /* glued: [3 hidden, hidden] is one matrix */
-        ok = ok && add(l, k > 0, true, true, h, h, "%s.%zu.attention.self.%s.weight", at, i, part[k]);
+    for (int k = 0; k < 3; k++) /* glued: [3 hidden, hidden] is one matrix */
+        ok = ok &&
+             add(l, k > 0, true, true, h, h, "%s.%zu.attention.self.%s.weight", at, i, part[k]);
     for (int k = 0; k < 3; k++)
-        ok = ok && add(l, k > 0, false, false, h, 0, "%s.%zu.attention.self.%s.bias", at, i, part[k]);
+        ok = ok &&
+             add(l, k > 0, false, false, h, 0, "%s.%zu.attention.self.%s.bias", at, i, part[k]);
     return ok && add(l, 0, 1, 1, h, h, "%s.%zu.attention.output.dense.weight", at, i) &&
            add(l, 0, 0, 0, h, 0, "%s.%zu.attention.output.dense.bias", at, i) &&
            add(l, 0, 0, 0, h, 0, "%s.%zu.attention.output.LayerNorm.weight", at, i) &&
@@ -128,8 +131,9 @@ rk_status rk_params_new(rk_params **out, const rk_bert_config *c, rk_error *err)
     return RK_OK;
 fail:
     rk_params_free(p);
-    return rk_fail(err, RK_E_MEMORY, "out of memory for a model of %zu layers, hidden %zu, vocabulary %zu",
-                   c->layers, c->hidden, c->vocab);
+    return rk_fail(err, RK_E_MEMORY,
+                   "out of memory for a model of %zu layers, hidden %zu, vocabulary %zu", c->layers,
+                   c->hidden, c->vocab);
 }
 
 void rk_params_free(rk_params *p)
@@ -208,20 +212,20 @@ static rk_status copy_in(float *out, const rk_param *q, const rk_tensor *t, cons
         for (size_t i = 0; i < t->rank; i++)
             n += (size_t)snprintf(shape + n, sizeof shape - n, "%s%zu", i ? ", " : "", t->dim[i]);
         if (q->rank == 2)
-            return rk_fail(err, RK_E_FORMAT, "%s: tensor %s has shape [%s]; [%zu, %zu] is wanted", path,
-                           shown, shape, q->dim[0], q->dim[1]);
-        return rk_fail(err, RK_E_FORMAT, "%s: tensor %s has shape [%s]; [%zu] is wanted", path, shown,
-                       shape, q->dim[0]);
+            return rk_fail(err, RK_E_FORMAT, "%s: tensor %s has shape [%s]; [%zu, %zu] is wanted",
+                           path, shown, shape, q->dim[0], q->dim[1]);
+        return rk_fail(err, RK_E_FORMAT, "%s: tensor %s has shape [%s]; [%zu] is wanted", path,
+                       shown, shape, q->dim[0]);
     }
     if (t->type != RK_DT_F32 && t->type != RK_DT_F16 && t->type != RK_DT_BF16 &&
         t->type != RK_DT_F64)
-        return rk_fail(err, RK_E_FORMAT, "%s: tensor %s is %s; F32, F16, BF16 or F64 is wanted", path,
-                       shown, rk_dtype_name(t->type));
+        return rk_fail(err, RK_E_FORMAT, "%s: tensor %s is %s; F32, F16, BF16 or F64 is wanted",
+                       path, shown, rk_dtype_name(t->type));
     rk_to_f32(out, t->data, t->type, q->count);
     for (size_t i = 0; i < q->count; i++)
         if (!isfinite(out[i]))
-            return rk_fail(err, RK_E_FORMAT, "%s: tensor %s is not finite at element %zu", path, shown,
-                           i);
+            return rk_fail(err, RK_E_FORMAT, "%s: tensor %s is not finite at element %zu", path,
+                           shown, i);
     return RK_OK;
 }
 
@@ -264,10 +268,13 @@ rk_status rk_params_load(rk_params *p, const rk_bert_config *c, const rk_weights
         }
         if (i + 4 < p->params) return missing(p, w, path, err);
         init_one(p, c, i, seed);
-        if (i + 2 < p->params) pooler = true;
-        else head = true;
+        if (i + 2 < p->params)
+            pooler = true;
+        else
+            head = true;
     }
-    if (pooler || head) *made = pooler && head ? "pooler, classifier" : pooler ? "pooler" : "classifier";
+    if (pooler || head)
+        *made = pooler && head ? "pooler, classifier" : pooler ? "pooler" : "classifier";
     return RK_OK;
 }
 
@@ -284,8 +291,12 @@ rk_status rk_params_save(const rk_params *p, const char *path, rk_error *err)
     }
     for (size_t i = 0; i < p->params; i++) {
         const rk_param *q = &p->param[i];
-        t[i] = (rk_tensor){q->name, RK_DT_F32, q->rank, {q->dim[0], q->dim[1]},
-                           p->block + q->offset, q->count * sizeof(float)};
+        t[i] = (rk_tensor){q->name,
+                           RK_DT_F32,
+                           q->rank,
+                           {q->dim[0], q->dim[1]},
+                           p->block + q->offset,
+                           q->count * sizeof(float)};
     }
     st = rk_safetensors_save(path, t, p->params, meta, err);
     rk_free(t);

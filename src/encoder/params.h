@@ -1,6 +1,6 @@
-/* The parameters of a BERT classifier: one block of floats, a list that names its parts, and pointers
- * by role. Gradients and optimiser state use the same layout with another block. Matrices are
- * [out, in], row-major, as PyTorch's Linear has them. */
+/* The parameters of a BERT classifier: one block of floats, a list that names its parts, and
+ * pointers by role. Gradients and optimiser state use the same layout with another block. Matrices
+ * are [out, in], row-major, as PyTorch's Linear has them. */
 #ifndef RK_ENCODER_PARAMS_H
 #define RK_ENCODER_PARAMS_H
 
@@ -13,11 +13,11 @@
 #include "file/model_folder.h"
 
 typedef struct rk_param {
-    char name[96];            /* "bert.encoder.layer.0.attention.self.query.weight" */
-    size_t rank, dim[2];      /* a vector has rank 1, dim[1] = 1 */
-    size_t offset, count;     /* floats in the block */
-    bool decay;               /* weight decay applies: matrices and tables, not biases and LayerNorm */
-    bool quantised;           /* INT8 keeps it as codes: Linear weights and embedding tables */
+    char name[96];        /* "bert.encoder.layer.0.attention.self.query.weight" */
+    size_t rank, dim[2];  /* a vector has rank 1, dim[1] = 1 */
+    size_t offset, count; /* floats in the block */
+    bool decay;           /* weight decay applies: matrices and tables, not biases and LayerNorm */
+    bool quantised;       /* INT8 keeps it as codes: Linear weights and embedding tables */
 } rk_param;
 
 typedef struct rk_layer {
@@ -30,14 +30,14 @@ typedef struct rk_layer {
 } rk_layer;
 
 typedef struct rk_params {
-    size_t count;             /* floats in the block, padding included */
-    float *block;             /* owned; zero where padding */
+    size_t count; /* floats in the block, padding included */
+    float *block; /* owned; zero where padding */
     float *word, *position, *type, *emb_ln_w, *emb_ln_b;
-    rk_layer *layer;          /* [layers] */
-    float *pooler_w, *pooler_b;       /* [hidden, hidden], [hidden] */
-    float *class_w, *class_b;         /* [labels, hidden], [labels] */
+    rk_layer *layer;            /* [layers] */
+    float *pooler_w, *pooler_b; /* [hidden, hidden], [hidden] */
+    float *class_w, *class_b;   /* [labels, hidden], [labels] */
     size_t params;
-    rk_param *param;          /* [params]; the order is fixed by the config */
+    rk_param *param; /* [params]; the order is fixed by the config */
 } rk_params;
 
 /* A zeroed block laid out for the config. Free with rk_params_free. */
@@ -48,10 +48,10 @@ void rk_params_free(rk_params *p);
  * parameter k's, so a head made alone equals the head made with the rest. */
 void rk_params_init(rk_params *p, const rk_bert_config *c, uint64_t seed);
 
-/* Fills p from weights of any prefix ("bert." or none) and the old gamma/beta names; float, half and
- * bfloat16 are widened. A missing pooler or classifier is made from the seed and named in *made (static
- * text such as "pooler, classifier"; NULL when nothing was made). Other missing tensors, wrong shapes
- * and values that are not finite are RK_E_FORMAT. */
+/* Fills p from weights of any prefix ("bert." or none) and the old gamma/beta names; float, half
+ * and bfloat16 are widened. A missing pooler or classifier is made from the seed and named in *made
+ * (static text such as "pooler, classifier"; NULL when nothing was made). Other missing tensors,
+ * wrong shapes and values that are not finite are RK_E_FORMAT. */
 rk_status rk_params_load(rk_params *p, const rk_bert_config *c, const rk_weights *w, uint64_t seed,
                          const char **made, rk_error *err);
 

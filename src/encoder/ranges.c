@@ -17,14 +17,15 @@ void rk_site_name(char out[96], const rk_bert_config *c, size_t site)
                                        "intermediate.dense", "output.dense"};
     const size_t layer = site / RK_SITES_PER_LAYER;
     if (layer < c->layers)
-        snprintf(out, 96, "bert.encoder.layer.%zu.%s.input", layer, part[site % RK_SITES_PER_LAYER]);
+        snprintf(out, 96, "bert.encoder.layer.%zu.%s.input", layer,
+                 part[site % RK_SITES_PER_LAYER]);
     else
         snprintf(out, 96, "%s.input",
                  site == RK_SITES_PER_LAYER * c->layers ? "bert.pooler.dense" : "classifier");
 }
 
-rk_status rk_ranges_new(rk_ranges **out, const rk_bert_config *c, const rk_params *p, rk_qat precision,
-                        rk_error *err)
+rk_status rk_ranges_new(rk_ranges **out, const rk_bert_config *c, const rk_params *p,
+                        rk_qat precision, rk_error *err)
 {
     rk_ranges *r = rk_calloc(1, sizeof *r);
 
@@ -65,7 +66,8 @@ void rk_ranges_weights(rk_ranges *r, const rk_params *p)
     for (size_t i = 0; i < p->params; i++) {
         const rk_param *q = &p->param[i];
         if (r->weight_scale[i])
-            rk_quantize_rows_s8(NULL, r->weight_scale[i], p->block + q->offset, q->dim[0], q->dim[1]);
+            rk_quantize_rows_s8(NULL, r->weight_scale[i], p->block + q->offset, q->dim[0],
+                                q->dim[1]);
     }
 }
 
@@ -90,8 +92,10 @@ static size_t list_entries(entry *list, const rk_ranges *r, const rk_bert_config
             const char *field;
             rk_dtype type;
             void *data;
-        } f[] = {{"scale", RK_DT_F32, &s->q.scale}, {"zero_point", RK_DT_U8, &s->q.zero},
-                 {"min", RK_DT_F32, &s->min}, {"max", RK_DT_F32, &s->max}};
+        } f[] = {{"scale", RK_DT_F32, &s->q.scale},
+                 {"zero_point", RK_DT_U8, &s->q.zero},
+                 {"min", RK_DT_F32, &s->min},
+                 {"max", RK_DT_F32, &s->max}};
         rk_site_name(site, c, i);
         for (size_t k = 0; k < 4; k++, n++) {
             if (!list) continue;
@@ -116,8 +120,8 @@ rk_status rk_ranges_save(const rk_ranges *r, const rk_bert_config *c, const rk_p
     const size_t n = list_entries(NULL, r, c, p);
     entry *list = rk_calloc(n, sizeof *list);
     rk_tensor *t = rk_calloc(n, sizeof *t);
-    json_t *meta = json_pack("{s:s, s:s, s:s}", "format", "ringkas-quant", "version", "1", "precision",
-                             r->precision == RK_QAT_INT8 ? "int8" : "fp16");
+    json_t *meta = json_pack("{s:s, s:s, s:s}", "format", "ringkas-quant", "version", "1",
+                             "precision", r->precision == RK_QAT_INT8 ? "int8" : "fp16");
     rk_status st;
 
     if (!list || !t || !meta) {
@@ -126,8 +130,9 @@ rk_status rk_ranges_save(const rk_ranges *r, const rk_bert_config *c, const rk_p
     }
     list_entries(list, r, c, p);
     for (size_t i = 0; i < n; i++)
-        t[i] = (rk_tensor){list[i].name, list[i].type, 1, {list[i].count}, list[i].data,
-                           list[i].count * rk_dtype_size(list[i].type)};
+        t[i] =
+            (rk_tensor){list[i].name,    list[i].type, 1,
+                        {list[i].count}, list[i].data, list[i].count * rk_dtype_size(list[i].type)};
     st = rk_safetensors_save(path, t, n, meta, err);
 done:
     rk_free(list);
@@ -143,8 +148,9 @@ static rk_status check_values(const entry *e, const char *path, rk_error *err)
     const bool scale = strcmp(dot, ".scale") == 0;
     for (size_t i = 0; e->type == RK_DT_F32 && i < e->count; i++)
         if (!isfinite(x[i]) || (scale && !(x[i] > 0.0f)))
-            return rk_fail(err, RK_E_FORMAT, "%s: tensor %s holds %g at element %zu; %s is wanted", path,
-                           e->name, (double)x[i], i, scale ? "a positive scale" : "a finite number");
+            return rk_fail(err, RK_E_FORMAT, "%s: tensor %s holds %g at element %zu; %s is wanted",
+                           path, e->name, (double)x[i], i,
+                           scale ? "a positive scale" : "a finite number");
     return RK_OK;
 }
 

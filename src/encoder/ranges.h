@@ -14,16 +14,16 @@
 enum { RK_SITE_QKV, RK_SITE_ATTN, RK_SITE_INTER, RK_SITE_OUT, RK_SITES_PER_LAYER };
 
 typedef struct rk_range {
-    float min, max;        /* as observed or learned */
-    rk_qparams q;          /* what is used everywhere */
+    float min, max; /* as observed or learned */
+    rk_qparams q;   /* what is used everywhere */
 } rk_range;
 
 typedef struct rk_ranges {
-    rk_qat precision;      /* RK_QAT_INT8 or RK_QAT_FP16 */
-    size_t sites;          /* 4 layers + 2: the last two are the pooler's and the classifier's input */
-    rk_range *site;        /* [sites]; NULL for FP16 */
+    rk_qat precision; /* RK_QAT_INT8 or RK_QAT_FP16 */
+    size_t sites;     /* 4 layers + 2: the last two are the pooler's and the classifier's input */
+    rk_range *site;   /* [sites]; NULL for FP16 */
     size_t params;
-    float **weight_scale;  /* [params]; NULL where the parameter is not quantised; else [dim[0]] */
+    float **weight_scale; /* [params]; NULL where the parameter is not quantised; else [dim[0]] */
 } rk_ranges;
 
 size_t rk_site_count(const rk_bert_config *c);
@@ -31,8 +31,8 @@ size_t rk_site_count(const rk_bert_config *c);
  * "bert.pooler.dense.input", "classifier.input". */
 void rk_site_name(char out[96], const rk_bert_config *c, size_t site);
 
-rk_status rk_ranges_new(rk_ranges **out, const rk_bert_config *c, const rk_params *p, rk_qat precision,
-                        rk_error *err);
+rk_status rk_ranges_new(rk_ranges **out, const rk_bert_config *c, const rk_params *p,
+                        rk_qat precision, rk_error *err);
 void rk_ranges_free(rk_ranges *r);
 
 /* Weight scales of the parameters as they are now. */

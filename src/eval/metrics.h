@@ -11,15 +11,15 @@
 
 typedef struct rk_label_score {
     double precision, recall, f1;
-    size_t support;                /* rows that truly have the label */
+    size_t support; /* rows that truly have the label */
 } rk_label_score;
 
 typedef struct rk_metrics {
     size_t rows, labels;
-    size_t *confusion;             /* [labels, labels]: truth down, prediction across */
-    rk_label_score *label;         /* [labels] */
+    size_t *confusion;     /* [labels, labels]: truth down, prediction across */
+    rk_label_score *label; /* [labels] */
     double accuracy, precision_weighted, recall_weighted, f1_weighted, f1_macro;
-    double accuracy_ci95[2];       /* Wilson */
+    double accuracy_ci95[2]; /* Wilson */
 } rk_metrics;
 
 /* truth, predicted [rows], each 0 .. labels - 1; another value and zero rows are RK_E_ARG. On
@@ -27,7 +27,7 @@ typedef struct rk_metrics {
  * labels = all: macro F1 averages over every label of the model. */
 rk_status rk_metrics_compute(rk_metrics *out, const int32_t *truth, const int32_t *predicted,
                              size_t rows, size_t labels, rk_error *err);
-void rk_metrics_free(rk_metrics *m);   /* takes a zeroed struct */
+void rk_metrics_free(rk_metrics *m); /* takes a zeroed struct */
 
 /* The metric fields of `eval --json`: rows, accuracy, accuracy_ci95, precision_weighted,
  * recall_weighted, f1_weighted, f1_macro, labels[],

@@ -10,11 +10,11 @@
 
 typedef struct rk_folder {
     char *path;
-    char *config_path;        /* path/config.json, for messages */
-    json_t *config;           /* config.json */
-    json_t *ringkas;          /* ringkas.json (cleaning, training), NULL when absent */
-    rk_weights *weights;      /* NULL where with_weights was false */
-    rk_weights *quant;        /* quant.safetensors (learned ranges), NULL when absent */
+    char *config_path;   /* path/config.json, for messages */
+    json_t *config;      /* config.json */
+    json_t *ringkas;     /* ringkas.json (cleaning, training), NULL when absent */
+    rk_weights *weights; /* NULL where with_weights was false */
+    rk_weights *quant;   /* quant.safetensors (learned ranges), NULL when absent */
 } rk_folder;
 
 /* Weights: model.safetensors, else model.safetensors.index.json (shards), else pytorch_model.bin,

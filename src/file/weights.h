@@ -12,13 +12,13 @@
 typedef struct rk_weights {
     char *path;
     size_t count;
-    rk_tensor *tensor;        /* data points into memory held by this struct; read-only; may be
-                                 unaligned. type RK_DT_NONE: a type we have no name for (F8, C64);
-                                 its bytes were checked, its numbers cannot be used */
-    json_t *metadata;         /* safetensors' __metadata__ (strings), or NULL */
-    char *note;               /* one line that a person should see (a wrong total_size, check sums
-                                 switched off), or NULL */
-    void *memory;             /* private */
+    rk_tensor *tensor; /* data points into memory held by this struct; read-only; may be
+                          unaligned. type RK_DT_NONE: a type we have no name for (F8, C64);
+                          its bytes were checked, its numbers cannot be used */
+    json_t *metadata;  /* safetensors' __metadata__ (strings), or NULL */
+    char *note;        /* one line that a person should see (a wrong total_size, check sums
+                          switched off), or NULL */
+    void *memory;      /* private */
 } rk_weights;
 
 /* Decides by content: safetensors, a PyTorch zip, or the JSON index of safetensors shards; says
@@ -28,7 +28,7 @@ rk_status rk_safetensors_open(rk_weights **out, const char *path, rk_error *err)
 /* The pickle is read by an allow-list of opcodes and names; nothing is ever executed. */
 rk_status rk_torch_zip_open(rk_weights **out, const char *path, rk_error *err);
 void rk_weights_close(rk_weights *w);
-const rk_tensor *rk_weights_find(const rk_weights *w, const char *name);   /* NULL when absent */
+const rk_tensor *rk_weights_find(const rk_weights *w, const char *name); /* NULL when absent */
 
 /* Writes atomically. metadata: NULL or an object of strings. The header lists the tensors in the
  * order given; their bytes lie by falling element size, so that each is aligned. RK_E_ARG for a

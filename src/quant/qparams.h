@@ -10,8 +10,8 @@
 #include <stdint.h>
 
 typedef struct rk_qparams {
-    float scale;          /* > 0, normal, finite */
-    uint8_t zero;         /* code of 0.0 */
+    float scale;  /* > 0, normal, finite */
+    uint8_t zero; /* code of 0.0 */
 } rk_qparams;
 
 /* Unsigned parameters for values in [min, max]; the range is widened to hold 0, and an empty range

@@ -6,15 +6,14 @@
 #include "base/buffer.h"
 
 enum {
-    RK_CLEAN_LOWER = 1,           /* Unicode lower-casing as Python's str.lower */
-    RK_CLEAN_STRIP_SPECIAL = 2,   /* remove all but a-z and white space */
-    RK_CLEAN_COLLAPSE = 4,        /* runs of white space to one space, ends trimmed */
-    RK_CLEAN_STOPWORDS = 8,       /* remove Sastrawi's stop words, word by word */
-    RK_CLEAN_KEEP_NEGATION = 16   /* with STOPWORDS: keep tidak, bukan, belum, ... */
+    RK_CLEAN_LOWER = 1,         /* Unicode lower-casing as Python's str.lower */
+    RK_CLEAN_STRIP_SPECIAL = 2, /* remove all but a-z and white space */
+    RK_CLEAN_COLLAPSE = 4,      /* runs of white space to one space, ends trimmed */
+    RK_CLEAN_STOPWORDS = 8,     /* remove Sastrawi's stop words, word by word */
+    RK_CLEAN_KEEP_NEGATION = 16 /* with STOPWORDS: keep tidak, bukan, belum, ... */
 };
 enum {
-    RK_CLEAN_SEED = RK_CLEAN_LOWER | RK_CLEAN_STRIP_SPECIAL | RK_CLEAN_COLLAPSE |
-                    RK_CLEAN_STOPWORDS
+    RK_CLEAN_SEED = RK_CLEAN_LOWER | RK_CLEAN_STRIP_SPECIAL | RK_CLEAN_COLLAPSE | RK_CLEAN_STOPWORDS
 };
 
 /* "none", "seed", or steps by comma: lower, strip-special, collapse, stopwords,

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 typedef struct rk_normalizer {
-    bool clean;            /* drop RK_CHAR_REMOVED, NUL and U+FFFD; white space becomes a space */
+    bool clean;            /* drop RK_CHAR_REMOVED; white space becomes a space */
     bool han;              /* a space on both sides of each Han character */
     bool strip;            /* canonical decomposition, then non-spacing marks dropped */
     bool lower;

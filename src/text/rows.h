@@ -10,18 +10,18 @@
 #include "base/status.h"
 
 typedef struct rk_row {
-    const char *text;       /* UTF-8, not NUL-terminated; the rows' memory */
+    const char *text; /* UTF-8, not NUL-terminated; the rows' memory */
     size_t length;
-    const char *label;      /* NUL-terminated, NULL when the file has no label column */
-    size_t line;            /* first line of the row in the file, from 1 */
-    int32_t label_id;       /* set by rk_rows_bind; -1 before */
+    const char *label; /* NUL-terminated, NULL when the file has no label column */
+    size_t line;       /* first line of the row in the file, from 1 */
+    int32_t label_id;  /* set by rk_rows_bind; -1 before */
 } rk_row;
 
 typedef struct rk_rows {
     char *path;
     size_t count;
     rk_row *row;
-    void *memory;           /* private */
+    void *memory; /* private */
 } rk_rows;
 
 /* Label names in id order. */
@@ -40,7 +40,7 @@ void rk_rows_free(rk_rows *rows);
  * else alphabetical (by bytes). One single label is RK_E_FORMAT. */
 rk_status rk_labels_from_rows(rk_labels *out, const rk_rows *rows, rk_error *err);
 rk_status rk_labels_copy(rk_labels *out, const char *const *names, size_t count, rk_error *err);
-void rk_labels_free(rk_labels *labels);    /* takes a zeroed struct */
+void rk_labels_free(rk_labels *labels); /* takes a zeroed struct */
 
 /* Sets label_id of every row; a label not in the list is RK_E_FORMAT: file, line, the known labels
  * and the nearest one. */

@@ -25,8 +25,8 @@ rk_status rk_tokenizer_from_tokens(rk_tokenizer **out, const char *const *tokens
                                    rk_error *err);
 void rk_tokenizer_close(rk_tokenizer *t);
 
-size_t rk_tokenizer_size(const rk_tokenizer *t);                     /* ids are below this */
-const char *rk_tokenizer_token(const rk_tokenizer *t, int32_t id);   /* NULL where there is none */
+size_t rk_tokenizer_size(const rk_tokenizer *t);                   /* ids are below this */
+const char *rk_tokenizer_token(const rk_tokenizer *t, int32_t id); /* NULL where there is none */
 int32_t rk_tokenizer_pad_id(const rk_tokenizer *t);
 
 /* Everything needed to make an equal tokenizer: a new reference; NULL when out of memory. */
@@ -43,18 +43,18 @@ typedef struct rk_ids {
 } rk_ids;
 rk_status rk_tokenizer_encode(const rk_tokenizer *t, const char *text, size_t length,
                               size_t max_length, rk_ids *ids, bool *truncated, rk_error *err);
-void rk_ids_clear(rk_ids *ids);    /* frees and zeroes */
+void rk_ids_clear(rk_ids *ids); /* frees and zeroes */
 
 /* All rows, cleaned and encoded, end to end: row r is ids[starts[r]] .. ids[starts[r + 1] - 1]. */
 typedef struct rk_encoded {
     size_t rows, tokens, truncated, longest;
-    int32_t *ids;          /* [tokens] */
-    size_t *starts;        /* [rows + 1] */
-    int32_t *labels;       /* [rows], -1 where the row has none */
+    int32_t *ids;    /* [tokens] */
+    size_t *starts;  /* [rows + 1] */
+    int32_t *labels; /* [rows], -1 where the row has none */
 } rk_encoded;
 rk_status rk_encode_rows(rk_encoded *out, const rk_rows *rows, const rk_tokenizer *t,
                          unsigned clean_steps, size_t max_length, rk_error *err);
-void rk_encoded_free(rk_encoded *e);   /* takes a zeroed struct */
+void rk_encoded_free(rk_encoded *e); /* takes a zeroed struct */
 
 /* Learns a WordPiece vocabulary of at most `size` tokens (specials [PAD] [UNK] [CLS] [SEP] [MASK]
  * first) from the cleaned rows: pairs of pieces are merged by freq(ab) / (freq(a) freq(b))-like or

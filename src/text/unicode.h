@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 enum {
-    RK_CHAR_REMOVED = 1,   /* control, format, private use: dropped by clean_text */
+    RK_CHAR_REMOVED = 1,   /* control, format, private use, U+FFFD: dropped by clean_text */
     RK_CHAR_SPACE = 2,     /* Unicode White_Space */
     RK_CHAR_MARK = 4,      /* non-spacing mark: dropped when accents are stripped */
     RK_CHAR_PUNCT = 8,     /* stands alone in pre-tokenisation */

@@ -3,7 +3,8 @@
  *   best.safetensors    the block of the best epoch; a hard link while it does not change
  *   ranges.safetensors, best_ranges.safetensors   QAT only
  *   state.json          where the run is, what it is a run of, and a checksum of each file
- * The folder is written under another name, synced and renamed, so it is there whole or not at all. */
+ * The folder is written under another name, synced and renamed, so it is there whole or not at all.
+ */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +29,8 @@ rk_status rk_run_lock(rk_run *r, rk_error *err)
     r->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
     rk_free(path);
     if (r->lock < 0)
-        return rk_fail(err, RK_E_OUTPUT, "%s: cannot make a lock there: %s", r->o->out, strerror(errno));
+        return rk_fail(err, RK_E_OUTPUT, "%s: cannot make a lock there: %s", r->o->out,
+                       strerror(errno));
     if (flock(r->lock, LOCK_EX | LOCK_NB) < 0)
         return rk_fail(err, RK_E_OUTPUT, "%s: another run is training into this folder", r->o->out);
     return RK_OK;
@@ -74,24 +76,25 @@ static json_t *identity(const rk_run *r)
     const rk_bert_config *c = &r->config;
     char hash[32];
     snprintf(hash, sizeof hash, "%016llx", (unsigned long long)r->data_hash);
-    return json_pack("{s:s s:I s:i s:i s:I s:I s:f s:f s:f s:f s:f s:I s:i s:I s:I s:I s:I s:I s:I}",
-                     "training data", hash, "seed", (json_int_t)o->seed, "qat", (int)o->qat, "compute",
-                     (int)o->compute, "epochs", (json_int_t)o->epochs, "batch", (json_int_t)o->batch,
-                     "lr", o->lr, "weight decay", o->weight_decay, "warm-up", o->warmup, "dropout",
-                     o->dropout, "clip", o->clip, "max length", (json_int_t)r->max_length, "cleaning",
-                     (int)r->clean, "layers", (json_int_t)c->layers, "hidden", (json_int_t)c->hidden,
-                     "heads", (json_int_t)c->heads, "inner", (json_int_t)c->inner, "vocabulary",
-                     (json_int_t)c->vocab, "labels", (json_int_t)c->labels.count);
+    return json_pack(
+        "{s:s s:I s:i s:i s:I s:I s:f s:f s:f s:f s:f s:I s:i s:I s:I s:I s:I s:I s:I}",
+        "training data", hash, "seed", (json_int_t)o->seed, "qat", (int)o->qat, "compute",
+        (int)o->compute, "epochs", (json_int_t)o->epochs, "batch", (json_int_t)o->batch, "lr",
+        o->lr, "weight decay", o->weight_decay, "warm-up", o->warmup, "dropout", o->dropout, "clip",
+        o->clip, "max length", (json_int_t)r->max_length, "cleaning", (int)r->clean, "layers",
+        (json_int_t)c->layers, "hidden", (json_int_t)c->hidden, "heads", (json_int_t)c->heads,
+        "inner", (json_int_t)c->inner, "vocabulary", (json_int_t)c->vocab, "labels",
+        (json_int_t)c->labels.count);
 }
 
 static json_t *state_json(const rk_run *r, json_t *files)
 {
-    return json_pack("{s:i s:o s:I s:I s:I s:f s:f s:f s:I s:f s:I s:O s:o}", "version", VERSION, "run",
-                     identity(r), "step", (json_int_t)r->step, "epoch", (json_int_t)r->epoch,
-                     "best_epoch", (json_int_t)r->best_epoch, "best_f1", r->best_f1, "best_accuracy",
-                     r->best_accuracy, "loss_sum", r->loss_sum, "loss_rows", (json_int_t)r->loss_rows,
-                     "seconds", r->seconds, "clamped", (json_int_t)r->clamped, "epochs", r->epochs,
-                     "files", files);
+    return json_pack("{s:i s:o s:I s:I s:I s:f s:f s:f s:I s:f s:I s:O s:o}", "version", VERSION,
+                     "run", identity(r), "step", (json_int_t)r->step, "epoch", (json_int_t)r->epoch,
+                     "best_epoch", (json_int_t)r->best_epoch, "best_f1", r->best_f1,
+                     "best_accuracy", r->best_accuracy, "loss_sum", r->loss_sum, "loss_rows",
+                     (json_int_t)r->loss_rows, "seconds", r->seconds, "clamped",
+                     (json_int_t)r->clamped, "epochs", r->epochs, "files", files);
 }
 
 static rk_status put_blocks(const rk_run *r, const char *path, bool best, rk_error *err)
@@ -144,24 +147,25 @@ bool rk_checkpoint_exists(const rk_run *r)
     return newest(r, SIZE_MAX) > 0;
 }
 
-/* The temporary name of a save that was killed: one of our names, and what the writer hangs on it. */
+/* The temporary name of a save that was killed: one of our names, and what the writer hangs on it.
+ */
 static bool left_over(const char *name)
 {
     static const char *const ours[] = {
-        "training.jsonl", "model.safetensors", "quant.safetensors", "config.json", "ringkas.json",
-        "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"};
+        "training.jsonl", "model.safetensors",     "quant.safetensors",
+        "config.json",    "ringkas.json",          "vocab.txt",
+        "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"};
     const char *mark = strstr(name, ".tmp-");
     if (!mark || strlen(mark) != sizeof ".tmp-XXXXXX" - 1) return false;
     if (strncmp(name, PREFIX, sizeof PREFIX - 1) == 0) return true;
     for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
-        if (strncmp(name, ours[i], (size_t)(mark - name)) == 0 &&
-            ours[i][mark - name] == '\0')
+        if (strncmp(name, ours[i], (size_t)(mark - name)) == 0 && ours[i][mark - name] == '\0')
             return true;
     return false;
 }
 
-/* Removes all checkpoints but `keep` (0: none is kept), and what killed saves left. Called under the
- * run's lock. */
+/* Removes all checkpoints but `keep` (0: none is kept), and what killed saves left. Called under
+ * the run's lock. */
 static void remove_others(const rk_run *r, size_t keep)
 {
     DIR *d = opendir(r->o->out);
@@ -200,8 +204,8 @@ static rk_status put_best(rk_run *r, const char *to, size_t previous, rk_error *
 
 static rk_status put_files(rk_run *r, const char *temp, size_t previous, rk_error *err)
 {
-    static const char *const name[] = {"state.safetensors", "best.safetensors", "ranges.safetensors",
-                                       "best_ranges.safetensors"};
+    static const char *const name[] = {"state.safetensors", "best.safetensors",
+                                       "ranges.safetensors", "best_ranges.safetensors"};
     json_t *files = json_object(), *state = NULL;
     rk_status st = files ? RK_OK : rk_fail(err, RK_E_MEMORY, "out of memory");
 
@@ -272,8 +276,9 @@ static rk_status same_run(const rk_run *r, const json_t *state, const char *path
         if (st || json_equal(value, old)) continue;
         a = rk_json_text(old, 0);
         b = rk_json_text(value, 0);
-        st = rk_fail(err, RK_E_FORMAT, "%s: this is a checkpoint of another run: %s was %s and is %s now",
-                     path, key, a ? a : "?", b ? b : "?");
+        st = rk_fail(err, RK_E_FORMAT,
+                     "%s: this is a checkpoint of another run: %s was %s and is %s now", path, key,
+                     a ? a : "?", b ? b : "?");
         rk_free(a);
         rk_free(b);
     }
@@ -281,7 +286,8 @@ static rk_status same_run(const rk_run *r, const json_t *state, const char *path
     return st;
 }
 
-static rk_status get_block(float *out, const rk_weights *w, const char *name, size_t n, rk_error *err)
+static rk_status get_block(float *out, const rk_weights *w, const char *name, size_t n,
+                           rk_error *err)
 {
     const rk_tensor *t = rk_weights_find(w, name);
     if (!t || t->type != RK_DT_F32 || t->rank != 1 || t->dim[0] != n)
@@ -309,7 +315,8 @@ static rk_status get_file(rk_run *r, const char *name, const char *path, rk_erro
     rk_status st;
 
     if (strcmp(name, "ranges.safetensors") == 0) return get_ranges(&r->ranges, r, path, err);
-    if (strcmp(name, "best_ranges.safetensors") == 0) return get_ranges(&r->best_ranges, r, path, err);
+    if (strcmp(name, "best_ranges.safetensors") == 0)
+        return get_ranges(&r->best_ranges, r, path, err);
     st = rk_safetensors_open(&w, path, err);
     if (st) return st;
     if (strcmp(name, "best.safetensors") == 0) {
@@ -353,7 +360,8 @@ static rk_status load_one(rk_run *r, const char *folder, rk_error *err)
     size_t version = 0;
     json_t *state = NULL, *value;
     const char *name;
-    rk_status st = path ? rk_json_load(&state, path, err) : rk_fail(err, RK_E_MEMORY, "out of memory");
+    rk_status st =
+        path ? rk_json_load(&state, path, err) : rk_fail(err, RK_E_MEMORY, "out of memory");
 
     if (!st) st = rk_json_size(&version, state, "version", 0, 1000, path, err);
     if (!st && version != VERSION)
@@ -368,7 +376,8 @@ static rk_status load_one(rk_run *r, const char *folder, rk_error *err)
         uint64_t sum;
         if (st) break;
         if (strchr(name, '/')) st = rk_fail(err, RK_E_FORMAT, "%s: a file name with a slash", path);
-        if (!st && !(file = rk_path_join(folder, name))) st = rk_fail(err, RK_E_MEMORY, "out of memory");
+        if (!st && !(file = rk_path_join(folder, name)))
+            st = rk_fail(err, RK_E_MEMORY, "out of memory");
         if (!st) st = checksum_file(&sum, file, err);
         if (!st) {
             snprintf(text, sizeof text, "%016llx", (unsigned long long)sum);

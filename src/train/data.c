@@ -15,7 +15,8 @@ static rk_status choose_clean(rk_run *r, rk_error *err)
     return rk_clean_parse(&r->clean, name ? name : "none", err);
 }
 
-static rk_status load_rows(rk_rows **rows, const rk_run *r, const char *path, size_t max, rk_error *err)
+static rk_status load_rows(rk_rows **rows, const rk_run *r, const char *path, size_t max,
+                           rk_error *err)
 {
     rk_status st = rk_rows_load(rows, path, true, max, err);
     if (!st && r->config.labels.count) st = rk_rows_bind(*rows, &r->config.labels, err);
@@ -63,8 +64,9 @@ static rk_status one_label(const rk_rows *rows, rk_error *err)
 {
     for (size_t i = 1; i < rows->count; i++)
         if (rows->row[i].label_id != rows->row[0].label_id) return RK_OK;
-    return rk_fail(err, RK_E_FORMAT, "%s: every row has the label \"%s\"; two labels are needed to learn",
-                   rows->path, rows->count ? rows->row[0].label : "");
+    return rk_fail(err, RK_E_FORMAT,
+                   "%s: every row has the label \"%s\"; two labels are needed to learn", rows->path,
+                   rows->count ? rows->row[0].label : "");
 }
 
 rk_status rk_run_load(rk_run *r, rk_error *err)
@@ -72,13 +74,13 @@ rk_status rk_run_load(rk_run *r, rk_error *err)
     rk_rows *rows[3] = {NULL, NULL, NULL};
     rk_status st = rk_folder_open(&r->folder, r->o->model, true, err);
 
-    if (!st)
-        st = rk_bert_config_read(&r->config, r->folder->config, r->folder->config_path, err);
+    if (!st) st = rk_bert_config_read(&r->config, r->folder->config, r->folder->config_path, err);
     if (!st) st = rk_tokenizer_open(&r->tokenizer, r->o->model, err);
     if (!st) st = choose_clean(r, err);
     if (st) goto done;
     if (rk_tokenizer_size(r->tokenizer) > r->config.vocab) {
-        st = rk_fail(err, RK_E_FORMAT, "%s: the vocabulary has %zu tokens but the model %zu rows for them",
+        st = rk_fail(err, RK_E_FORMAT,
+                     "%s: the vocabulary has %zu tokens but the model %zu rows for them",
                      r->o->model, rk_tokenizer_size(r->tokenizer), r->config.vocab);
         goto done;
     }

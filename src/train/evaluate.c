@@ -24,8 +24,8 @@ rk_status rk_run_validate(rk_run *r, rk_metrics *m, double *loss, rk_error *err)
         for (size_t k = 0; k <= n; k++) starts[k] = e->starts[i + k] - e->starts[i];
         st = rk_net_forward(r->net, &batch, err);
         if (!st)
-            sum += (double)n * rk_cross_entropy(NULL, predicted + i, r->net->logits, e->labels + i, n,
-                                                r->config.labels.count);
+            sum += (double)n * rk_cross_entropy(NULL, predicted + i, r->net->logits, e->labels + i,
+                                                n, r->config.labels.count);
     }
     r->net->observe = observe;
     *loss = sum / (double)e->rows;

@@ -10,8 +10,8 @@
 static rk_status save_json(const rk_run *r, const char *name, json_t *value, rk_error *err)
 {
     char *path = rk_path_join(r->o->out, name);
-    rk_status st = path && value ? rk_json_save(value, path, err)
-                                 : rk_fail(err, RK_E_MEMORY, "out of memory");
+    rk_status st =
+        path && value ? rk_json_save(value, path, err) : rk_fail(err, RK_E_MEMORY, "out of memory");
     rk_free(path);
     json_decref(value);
     return st;
@@ -23,12 +23,13 @@ static json_t *ringkas_json(const rk_run *r)
     const rk_train_options *o = r->o;
     char *clean = rk_clean_name(r->clean);
     json_t *j = json_pack(
-        "{s:i s:s s:s s:I s:{s:s s:s s:I s:I s:f s:f s:f s:f s:s s:I s:I s:I s:f s:I s:O}}", "format", 1,
-        "version", RK_VERSION, "clean", clean ? clean : "none", "max_length", (json_int_t)r->max_length,
-        "training", "model", o->model, "qat", qat[o->qat], "epochs_asked", (json_int_t)o->epochs, "batch",
-        (json_int_t)o->batch, "lr", o->lr, "weight_decay", o->weight_decay, "warmup", o->warmup, "clip",
-        o->clip, "compute", o->compute == RK_COMPUTE_BF16 ? "bf16" : "f32", "seed", (json_int_t)o->seed,
-        "rows", (json_int_t)r->train.rows, "steps", (json_int_t)r->step, "seconds", r->seconds,
+        "{s:i s:s s:s s:I s:{s:s s:s s:I s:I s:f s:f s:f s:f s:s s:I s:I s:I s:f s:I s:O}}",
+        "format", 1, "version", RK_VERSION, "clean", clean ? clean : "none", "max_length",
+        (json_int_t)r->max_length, "training", "model", o->model, "qat", qat[o->qat],
+        "epochs_asked", (json_int_t)o->epochs, "batch", (json_int_t)o->batch, "lr", o->lr,
+        "weight_decay", o->weight_decay, "warmup", o->warmup, "clip", o->clip, "compute",
+        o->compute == RK_COMPUTE_BF16 ? "bf16" : "f32", "seed", (json_int_t)o->seed, "rows",
+        (json_int_t)r->train.rows, "steps", (json_int_t)r->step, "seconds", r->seconds,
         "best_epoch", (json_int_t)r->best_epoch, "epochs", r->epochs);
     rk_free(clean);
     return j;
@@ -38,7 +39,8 @@ static json_t *config_json(const rk_run *r)
 {
     json_t *j = rk_bert_config_json(&r->config, r->folder->config);
     /* newer writers say "dtype"; the file holds floats whatever the original held */
-    if (j && json_object_get(j, "dtype") && json_object_set_new(j, "dtype", json_string("float32"))) {
+    if (j && json_object_get(j, "dtype") &&
+        json_object_set_new(j, "dtype", json_string("float32"))) {
         json_decref(j);
         return NULL;
     }
@@ -56,7 +58,7 @@ static rk_status save_quant(const rk_run *r, rk_error *err)
         rk_ranges_weights(ranges, r->params);
         st = rk_ranges_save(ranges, &r->config, r->params, path, err);
     } else {
-        unlink(path);   /* of an earlier run: it would not belong to these weights */
+        unlink(path); /* of an earlier run: it would not belong to these weights */
     }
     rk_free(path);
     return st;

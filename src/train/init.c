@@ -21,20 +21,26 @@ void rk_init_defaults(rk_init_options *o)
 
 static rk_status check(const rk_init_options *o, rk_error *err)
 {
-    if (!o->train || !o->out) return rk_fail(err, RK_E_ARG, "training rows and an output folder are needed");
+    if (!o->train || !o->out)
+        return rk_fail(err, RK_E_ARG, "training rows and an output folder are needed");
     if (o->layers < 1 || o->layers > 1000 || o->heads < 1 || o->hidden < 1 || o->hidden > 1 << 16)
-        return rk_fail(err, RK_E_ARG, "layers (1 to 1000), hidden (1 to 65536) and heads must be sensible");
+        return rk_fail(err, RK_E_ARG,
+                       "layers (1 to 1000), hidden (1 to 65536) and heads must be sensible");
     if (o->hidden % o->heads)
-        return rk_fail(err, RK_E_ARG, "hidden %zu is not a multiple of heads %zu", o->hidden, o->heads);
-    if (o->vocab_size < 10 || o->vocab_size > 2000000 || o->max_length < 2 || o->max_length > 1 << 20)
-        return rk_fail(err, RK_E_ARG, "vocabulary size must be 10 to 2000000, max length 2 to 1048576");
+        return rk_fail(err, RK_E_ARG, "hidden %zu is not a multiple of heads %zu", o->hidden,
+                       o->heads);
+    if (o->vocab_size < 10 || o->vocab_size > 2000000 || o->max_length < 2 ||
+        o->max_length > 1 << 20)
+        return rk_fail(err, RK_E_ARG,
+                       "vocabulary size must be 10 to 2000000, max length 2 to 1048576");
     return RK_OK;
 }
 
 static rk_status save(const char *dir, const rk_bert_config *c, const rk_params *p,
                       const rk_tokenizer *t, unsigned clean, rk_error *err)
 {
-    char *weights = rk_path_join(dir, "model.safetensors"), *config = rk_path_join(dir, "config.json");
+    char *weights = rk_path_join(dir, "model.safetensors"),
+         *config = rk_path_join(dir, "config.json");
     char *ringkas = rk_path_join(dir, "ringkas.json"), *name = rk_clean_name(clean);
     json_t *cj = rk_bert_config_json(c, NULL), *rj = NULL;
     rk_status st;

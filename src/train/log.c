@@ -55,8 +55,10 @@ rk_status rk_log_open(rk_run *r, rk_error *err)
     rk_status st = RK_OK;
 
     if (!path) return rk_fail(err, RK_E_MEMORY, "out of memory");
-    if (r->step > 0 && rk_file_size(path) > 0) st = keep_lines(path, r->step, err);
-    else st = rk_file_write(path, "", 0, err);
+    if (r->step > 0 && rk_file_size(path) > 0)
+        st = keep_lines(path, r->step, err);
+    else
+        st = rk_file_write(path, "", 0, err);
     if (!st) {
         r->log = fopen(path, "ae");
         if (!r->log) st = rk_fail(err, RK_E_OUTPUT, "%s: %s", path, strerror(errno));
@@ -65,14 +67,16 @@ rk_status rk_log_open(rk_run *r, rk_error *err)
     return st;
 }
 
-rk_status rk_log_step(rk_run *r, double loss, double lr, double norm, double rows_per_s, rk_error *err)
+rk_status rk_log_step(rk_run *r, double loss, double lr, double norm, double rows_per_s,
+                      rk_error *err)
 {
     rk_buffer b = {0};
     size_t n;
 
-    rk_buffer_printf(&b, "{\"step\": %zu, \"epoch\": %zu, \"loss\": %.9g, \"lr\": %.9g, "
-                     "\"grad_norm\": %.9g, \"rows_per_s\": %.4g", r->step, r->epoch + 1, loss, lr, norm,
-                     rows_per_s);
+    rk_buffer_printf(&b,
+                     "{\"step\": %zu, \"epoch\": %zu, \"loss\": %.9g, \"lr\": %.9g, "
+                     "\"grad_norm\": %.9g, \"rows_per_s\": %.4g",
+                     r->step, r->epoch + 1, loss, lr, norm, rows_per_s);
     if (r->o->qat == RK_QAT_FP16)
         rk_buffer_printf(&b, ", \"clamped\": %llu, \"subnormal\": %llu",
                          (unsigned long long)r->net->half.clamped,

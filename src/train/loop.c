@@ -30,7 +30,8 @@ void rk_train_defaults(rk_train_options *o)
 static rk_status check_options(const rk_train_options *o, rk_error *err)
 {
     if (!o->model || !o->train || !o->valid || !o->out)
-        return rk_fail(err, RK_E_ARG, "a model folder, training rows, validation rows and an output "
+        return rk_fail(err, RK_E_ARG,
+                       "a model folder, training rows, validation rows and an output "
                        "folder are needed");
     if (o->batch == 0 || o->max_length == 1)
         return rk_fail(err, RK_E_ARG, "batch must be at least 1 and max length at least 2");
@@ -41,8 +42,8 @@ static rk_status check_options(const rk_train_options *o, rk_error *err)
     if (!(o->dropout < 1.0) || !(o->warmup >= 0.0) || !(o->clip >= 0.0))
         return rk_fail(err, RK_E_ARG, "dropout must be below 1; warm-up and clip from 0 up");
     if (rk_path_same(o->model, o->out))
-        return rk_fail(err, RK_E_ARG, "%s: the output folder is the model folder; nothing is overwritten",
-                       o->out);
+        return rk_fail(err, RK_E_ARG,
+                       "%s: the output folder is the model folder; nothing is overwritten", o->out);
     return RK_OK;
 }
 
@@ -139,9 +140,9 @@ static rk_status end_epoch(rk_run *r, rk_error *err)
                       "per_label_recall", recall);
     if (!entry || json_array_append_new(r->epochs, entry))
         st = rk_fail(err, RK_E_MEMORY, "out of memory");
-    rk_say(r, "epoch %zu: train loss %.4f, valid loss %.4f, accuracy %.4f, weighted F1 %.4f%s", r->epoch,
-           r->loss_rows ? r->loss_sum / (double)r->loss_rows : 0.0, loss, m.accuracy, m.f1_weighted,
-           r->best_epoch == r->epoch ? " (best so far)" : "");
+    rk_say(r, "epoch %zu: train loss %.4f, valid loss %.4f, accuracy %.4f, weighted F1 %.4f%s",
+           r->epoch, r->loss_rows ? r->loss_sum / (double)r->loss_rows : 0.0, loss, m.accuracy,
+           m.f1_weighted, r->best_epoch == r->epoch ? " (best so far)" : "");
     r->loss_sum = 0.0;
     r->loss_rows = 0;
 done:
@@ -154,10 +155,14 @@ static rk_status one_step(rk_run *r, const rk_gather *g, size_t rows, float *dlo
                           double *lr, double *norm, rk_error *err)
 {
     const rk_train_options *o = r->o;
-    const rk_batch batch = {.ids = g->ids, .starts = g->starts, .rows = rows, .train = true,
-                            .seed = o->seed, .stream = r->step + 1};
-    const rk_adamw a = {o->lr * rk_schedule_linear(r->step, r->warmup, r->total), o->weight_decay, 0.9,
-                        0.999, 1e-8};
+    const rk_batch batch = {.ids = g->ids,
+                            .starts = g->starts,
+                            .rows = rows,
+                            .train = true,
+                            .seed = o->seed,
+                            .stream = r->step + 1};
+    const rk_adamw a = {o->lr * rk_schedule_linear(r->step, r->warmup, r->total), o->weight_decay,
+                        0.9, 0.999, 1e-8};
     double gscale = 1.0;
     rk_status st;
 
@@ -165,16 +170,18 @@ static rk_status one_step(rk_run *r, const rk_gather *g, size_t rows, float *dlo
     memset(r->grad->block, 0, r->grad->count * sizeof(float));
     st = rk_net_forward(r->net, &batch, err);
     if (st) return st;
-    *loss = rk_cross_entropy(dlogits, NULL, r->net->logits, g->labels, rows, r->config.labels.count);
+    *loss =
+        rk_cross_entropy(dlogits, NULL, r->net->logits, g->labels, rows, r->config.labels.count);
     if (isfinite(*loss)) st = rk_net_backward(r->net, &batch, dlogits, r->grad, err);
     if (st) return st;
     *norm = isfinite(*loss) ? rk_grad_norm(r->net->loops, r->grad) : NAN;
     *lr = a.lr;
     if (!isfinite(*loss) || !isfinite(*norm))
-        return rk_fail(err, RK_E_NUMERIC,
-                       "step %zu: loss %g, gradient norm %g at learning rate %g: training diverged; try a "
-                       "smaller learning rate; the last checkpoint is kept", r->step + 1, *loss, *norm,
-                       a.lr);
+        return rk_fail(
+            err, RK_E_NUMERIC,
+            "step %zu: loss %g, gradient norm %g at learning rate %g: training diverged; try a "
+            "smaller learning rate; the last checkpoint is kept",
+            r->step + 1, *loss, *norm, a.lr);
     /* as torch.nn.utils.clip_grad_norm_ */
     if (o->clip > 0.0 && *norm > o->clip) gscale = o->clip / (*norm + 1e-6);
     r->clamped += r->net->half.clamped;
@@ -237,8 +244,9 @@ static rk_status run_steps(rk_run *r, rk_error *err)
             st = rk_checkpoint_save(r, err);
         }
         if (!st && r->stopped && r->step < r->total)
-            st = rk_fail(err, RK_E_STOPPED, "stopped after step %zu of %zu; run again with --resume to go on",
-                         r->step, r->total);
+            st = rk_fail(err, RK_E_STOPPED,
+                         "stopped after step %zu of %zu; run again with --resume to go on", r->step,
+                         r->total);
     }
     rk_gather_free(&g);
     rk_free(order);
@@ -271,12 +279,14 @@ static rk_status result(char **json, const rk_run *r, rk_error *err)
     if (r->best_epoch)
         best = json_pack("{s:I s:f s:f}", "epoch", (json_int_t)r->best_epoch, "valid_accuracy",
                          r->best_accuracy, "valid_f1_weighted", r->best_f1);
-    j = json_pack("{s:I s:I s:f s:f s:I s:o? s:O s:{s:o s:o}}", "rows", (json_int_t)r->train.rows, "steps",
-                  (json_int_t)r->step, "seconds", r->seconds, "rows_per_s",
+    j = json_pack("{s:I s:I s:f s:f s:I s:o? s:O s:{s:o s:o}}", "rows", (json_int_t)r->train.rows,
+                  "steps", (json_int_t)r->step, "seconds", r->seconds, "rows_per_s",
                   r->seconds > 0.0 ? (double)r->step / (double)r->steps_per_epoch *
-                                         (double)r->train.rows / r->seconds : 0.0,
-                  "peak_rss_bytes", (json_int_t)usage.ru_maxrss * 1024, "best", best, "epochs", r->epochs,
-                  "data", "train", split_json(r, &r->train), "valid", split_json(r, &r->valid));
+                                         (double)r->train.rows / r->seconds
+                                   : 0.0,
+                  "peak_rss_bytes", (json_int_t)usage.ru_maxrss * 1024, "best", best, "epochs",
+                  r->epochs, "data", "train", split_json(r, &r->train), "valid",
+                  split_json(r, &r->valid));
     if (j && r->o->qat == RK_QAT_FP16)
         json_object_set_new(j, "clamped", json_integer((json_int_t)r->clamped));
     *json = j ? rk_json_text(j, 0) : NULL;
@@ -327,8 +337,8 @@ static rk_status train(rk_run *r, rk_error *err)
     return st;
 }
 
-rk_status rk_train(char **json, const rk_train_options *options, rk_progress_fn progress, void *user,
-                   rk_error *err)
+rk_status rk_train(char **json, const rk_train_options *options, rk_progress_fn progress,
+                   void *user, rk_error *err)
 {
     rk_run r = {.o = options, .progress = progress, .user = user, .lock = -1};
     rk_status st = check_options(options, err);

@@ -2,8 +2,8 @@
 
 #include <math.h>
 
-double rk_cross_entropy(float *dlogits, int32_t *predicted, const float *logits, const int32_t *truth,
-                        size_t rows, size_t labels)
+double rk_cross_entropy(float *dlogits, int32_t *predicted, const float *logits,
+                        const int32_t *truth, size_t rows, size_t labels)
 {
     double loss = 0.0;
     for (size_t r = 0; r < rows; r++) {

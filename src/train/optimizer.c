@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-enum { PIECE = 1 << 14 };   /* floats a piece of parallel work holds */
+enum { PIECE = 1 << 14 }; /* floats a piece of parallel work holds */
 
 double rk_schedule_linear(size_t step, size_t warmup, size_t total)
 {
@@ -26,7 +26,8 @@ double rk_grad_norm(const rk_loops *loops, const rk_params *grad)
 #pragma omp parallel for schedule(static)
             for (size_t k = 0; k < n; k++) {
                 const size_t at = (first + k) * PIECE, left = q->count - at;
-                piece[k] = loops->square_sum(grad->block + q->offset + at, left < PIECE ? left : PIECE);
+                piece[k] =
+                    loops->square_sum(grad->block + q->offset + at, left < PIECE ? left : PIECE);
             }
             for (size_t k = 0; k < n; k++) part += piece[k];
         }
@@ -35,8 +36,8 @@ double rk_grad_norm(const rk_loops *loops, const rk_params *grad)
     return sqrt(sum);
 }
 
-void rk_adamw_step(const rk_loops *loops, rk_params *params, float *m, float *v, const rk_params *grad,
-                   const rk_adamw *a, size_t step, double gscale)
+void rk_adamw_step(const rk_loops *loops, rk_params *params, float *m, float *v,
+                   const rk_params *grad, const rk_adamw *a, size_t step, double gscale)
 {
     const double lr = a->lr, c1 = 1.0 - pow(a->beta1, (double)step),
                  c2 = 1.0 - pow(a->beta2, (double)step);

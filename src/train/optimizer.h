@@ -12,10 +12,11 @@ typedef struct rk_adamw {
 /* L2 norm of all gradients; summed in a fixed order, so equal for any number of threads. */
 double rk_grad_norm(const rk_loops *loops, const rk_params *grad);
 
-/* One update (Loshchilov & Hutter 2019, as torch.optim.AdamW): step counts from 1, gradients are scaled
- * by gscale first; decay only where rk_param.decay says so. m and v have the layout of params. */
-void rk_adamw_step(const rk_loops *loops, rk_params *params, float *m, float *v, const rk_params *grad,
-                   const rk_adamw *a, size_t step, double gscale);
+/* One update (Loshchilov & Hutter 2019, as torch.optim.AdamW): step counts from 1, gradients are
+ * scaled by gscale first; decay only where rk_param.decay says so. m and v have the layout of
+ * params. */
+void rk_adamw_step(const rk_loops *loops, rk_params *params, float *m, float *v,
+                   const rk_params *grad, const rk_adamw *a, size_t step, double gscale);
 
 /* Linear warm-up over `warmup` steps, then linear decay to zero at `total`; step counts from 0. As
  * transformers' get_linear_schedule_with_warmup: the factor of the peak rate. */

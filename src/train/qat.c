@@ -24,7 +24,8 @@ rk_status rk_run_calibrate(rk_run *r, rk_error *err)
         if (st) break;
         /* the mean of the batches' ends, not the far ends of the rarest batch */
         r->net->momentum = 1.0f / (float)(done + 1);
-        st = rk_net_forward(r->net, &(rk_batch){.ids = g.ids, .starts = g.starts, .rows = rows}, err);
+        st = rk_net_forward(r->net, &(rk_batch){.ids = g.ids, .starts = g.starts, .rows = rows},
+                            err);
     }
     r->net->momentum = momentum;
     r->net->observe = RK_OBSERVE_OFF;
@@ -36,6 +37,6 @@ rk_status rk_run_calibrate(rk_run *r, rk_error *err)
 
 void rk_run_observe(rk_run *r)
 {
-    r->net->observe = r->o->qat == RK_QAT_INT8 && r->step < r->total / 2 ? RK_OBSERVE_UPDATE
-                                                                        : RK_OBSERVE_OFF;
+    r->net->observe =
+        r->o->qat == RK_QAT_INT8 && r->step < r->total / 2 ? RK_OBSERVE_UPDATE : RK_OBSERVE_OFF;
 }

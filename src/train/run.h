@@ -15,36 +15,36 @@ typedef struct rk_run {
     const rk_train_options *o;
     rk_progress_fn progress;
     void *user;
-    bool stopped;               /* progress asked to stop */
+    bool stopped; /* progress asked to stop */
 
-    rk_folder *folder;          /* what the run starts from */
+    rk_folder *folder; /* what the run starts from */
     rk_bert_config config;
     rk_tokenizer *tokenizer;
     unsigned clean;
     size_t max_length;
     rk_encoded train, valid;
-    uint64_t data_hash;         /* of the encoded training rows */
-    char *about[3];             /* lines for people, said once nothing can be refused any more */
+    uint64_t data_hash; /* of the encoded training rows */
+    char *about[3];     /* lines for people, said once nothing can be refused any more */
 
     rk_params *params, *grad;
-    float *m, *v;               /* AdamW's moments, laid out as params */
-    float *best;                /* the block of the best epoch so far */
-    rk_ranges *ranges, *best_ranges;   /* QAT only */
+    float *m, *v;                    /* AdamW's moments, laid out as params */
+    float *best;                     /* the block of the best epoch so far */
+    rk_ranges *ranges, *best_ranges; /* QAT only */
     rk_net *net;
 
     size_t steps_per_epoch, total, warmup;
-    size_t step;                /* updates done */
-    size_t epoch;               /* epochs done */
-    size_t best_epoch;          /* 0: none yet */
-    size_t best_saved;          /* the best epoch that the last checkpoint holds */
+    size_t step;       /* updates done */
+    size_t epoch;      /* epochs done */
+    size_t best_epoch; /* 0: none yet */
+    size_t best_saved; /* the best epoch that the last checkpoint holds */
     double best_f1, best_accuracy;
-    double loss_sum;            /* of the epoch in hand, over its rows */
+    double loss_sum; /* of the epoch in hand, over its rows */
     size_t loss_rows;
-    json_t *epochs;             /* one object an epoch, for ringkas.json and the report */
-    uint64_t clamped;           /* FP16: values past the range, all steps */
-    double seconds;             /* of training, resumed parts included */
-    int lock;                   /* file descriptor of OUT/.lock, -1 for none */
-    void *log;                  /* FILE of training.jsonl */
+    json_t *epochs;   /* one object an epoch, for ringkas.json and the report */
+    uint64_t clamped; /* FP16: values past the range, all steps */
+    double seconds;   /* of training, resumed parts included */
+    int lock;         /* file descriptor of OUT/.lock, -1 for none */
+    void *log;        /* FILE of training.jsonl */
 } rk_run;
 
 /* data.c */
@@ -52,14 +52,16 @@ rk_status rk_run_load(rk_run *r, rk_error *err);
 /* Order of the training rows in an epoch (from 0); order [rows]. */
 void rk_run_order(const rk_run *r, size_t epoch, uint32_t *order);
 
-/* evaluate.c: loss and metrics of the validation rows under the network as it is; *m is the caller's. */
+/* evaluate.c: loss and metrics of the validation rows under the network as it is; *m is the
+ * caller's. */
 rk_status rk_run_validate(rk_run *r, rk_metrics *m, double *loss, rk_error *err);
 
 /* qat.c: ranges from the first batches, before any training. */
 rk_status rk_run_calibrate(rk_run *r, rk_error *err);
-void rk_run_observe(rk_run *r);      /* observer mode for the step in hand */
+void rk_run_observe(rk_run *r); /* observer mode for the step in hand */
 
-/* checkpoint.c: OUT/checkpoint-<step>/, whole or not at all; older ones go after the new one stands. */
+/* checkpoint.c: OUT/checkpoint-<step>/, whole or not at all; older ones go after the new one
+ * stands. */
 rk_status rk_checkpoint_save(rk_run *r, rk_error *err);
 /* The newest whole one; RK_E_OPEN when there is none, RK_E_FORMAT when the run differs. */
 rk_status rk_checkpoint_load(rk_run *r, rk_error *err);
@@ -72,8 +74,9 @@ void rk_run_unlock(rk_run *r);
 rk_status rk_run_finish(rk_run *r, rk_error *err);
 
 /* log.c: training.jsonl and lines for people. */
-rk_status rk_log_open(rk_run *r, rk_error *err);    /* keeps the lines of steps <= r->step */
-rk_status rk_log_step(rk_run *r, double loss, double lr, double norm, double rows_per_s, rk_error *err);
+rk_status rk_log_open(rk_run *r, rk_error *err); /* keeps the lines of steps <= r->step */
+rk_status rk_log_step(rk_run *r, double loss, double lr, double norm, double rows_per_s,
+                      rk_error *err);
 void rk_log_close(rk_run *r);
 void rk_say(const rk_run *r, const char *format, ...) RK_PRINTF(2, 3);
 

@@ -1,4 +1,4 @@
-"""A BERT classifier in plain torch, written from DESIGN's numerics: float, or with the fake-quantisation
+"""A BERT classifier in plain torch, written from doc/NUMERICS.md: float, or with the fake-quantisation
 of QAT. Rows are run one by one at their own length; nothing is padded."""
 import math
 
@@ -92,7 +92,8 @@ class Twin:
         e = "bert.embeddings"
         x = self.r(self.weight(f"{e}.word_embeddings.weight")[ids]
                    + self.weight(f"{e}.position_embeddings.weight")[:len(ids)])
-        x = self.norm(f"{e}.LayerNorm", self.r(x + self.weight(f"{e}.token_type_embeddings.weight")[0]))
+        kind = self.weight(f"{e}.token_type_embeddings.weight")[0]
+        x = self.norm(f"{e}.LayerNorm", self.r(x + kind))
         for i in range(self.c["num_hidden_layers"]):
             x = self.layer(i, x)
         first = self.site("bert.pooler.dense.input", x[:1])

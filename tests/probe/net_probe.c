@@ -3,8 +3,9 @@
  *
  * usage: net_probe FOLDER IN.safetensors OUT.safetensors COMPUTE QAT [RANGES.safetensors]
  *   IN: ids I32 [T], starts I32 [R + 1], labels I32 [R]
- *   COMPUTE: f32 or bf16; QAT: none, fp16, int8 (ranges observed on this batch and written to RANGES)
- *   OUT: "logits" [R, L] and "grad.<name>" of the mean cross-entropy, dropout off */
+ *   COMPUTE: f32 or bf16; QAT: none, fp16, int8 (ranges observed on this batch and written to
+ * RANGES) OUT: "logits" [R, L], "grad.<name>" of the mean cross-entropy, dropout off, and
+ * "layer.<l>.x" [T, H], the input of layer l (of layer L: the output of the last) */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +31,8 @@ static const void *get(const rk_weights *w, const char *name)
 }
 
 /* dlogits of the mean cross-entropy */
-static void loss_gradient(float *d, const float *logits, const int32_t *labels, size_t rows, size_t n)
+static void loss_gradient(float *d, const float *logits, const int32_t *labels, size_t rows,
+                          size_t n)
 {
     for (size_t r = 0; r < rows; r++) {
         const float *x = logits + r * n;
@@ -38,26 +40,43 @@ static void loss_gradient(float *d, const float *logits, const int32_t *labels, 
         for (size_t i = 1; i < n; i++) max = fmax(max, (double)x[i]);
         for (size_t i = 0; i < n; i++) sum += exp((double)x[i] - max);
         for (size_t i = 0; i < n; i++)
-            d[r * n + i] = (float)((exp((double)x[i] - max) / sum -
-                                    ((size_t)labels[r] == i ? 1.0 : 0.0)) / (double)rows);
+            d[r * n + i] =
+                (float)((exp((double)x[i] - max) / sum - ((size_t)labels[r] == i ? 1.0 : 0.0)) /
+                        (double)rows);
     }
 }
 
 static void save(const char *path, const rk_net *net, const rk_params *grad)
 {
-    const size_t n = grad->params + 1;
+    const size_t layers = net->config->layers, h = net->config->hidden;
+    const size_t n = grad->params + layers + 2;
     rk_tensor *t = calloc(n, sizeof *t);
     char(*names)[128] = calloc(n, sizeof *names);
     rk_error err;
 
     if (!t || !names) exit(1);
-    t[0] = (rk_tensor){"logits", RK_DT_F32, 2, {net->rows, net->config->labels.count}, net->logits,
-                       net->rows * net->config->labels.count * sizeof(float)};
+    t[0] = (rk_tensor){"logits",    RK_DT_F32,
+                       2,           {net->rows, net->config->labels.count},
+                       net->logits, net->rows * net->config->labels.count * sizeof(float)};
     for (size_t i = 0; i < grad->params; i++) {
         const rk_param *q = &grad->param[i];
         snprintf(names[i], sizeof names[i], "grad.%s", q->name);
-        t[i + 1] = (rk_tensor){names[i], RK_DT_F32, q->rank, {q->dim[0], q->dim[1]},
-                               grad->block + q->offset, q->count * sizeof(float)};
+        t[i + 1] = (rk_tensor){names[i],
+                               RK_DT_F32,
+                               q->rank,
+                               {q->dim[0], q->dim[1]},
+                               grad->block + q->offset,
+                               q->count * sizeof(float)};
+    }
+    for (size_t l = 0; l <= layers; l++) {
+        const size_t i = grad->params + l;
+        snprintf(names[i], sizeof names[i], "layer.%zu.x", l);
+        t[i + 1] = (rk_tensor){names[i],
+                               RK_DT_F32,
+                               2,
+                               {net->tokens, h},
+                               l < layers ? net->acts[l].x : net->last,
+                               net->tokens * h * sizeof(float)};
     }
     if (rk_safetensors_save(path, t, n, NULL, &err)) fail(&err);
     free(t);
@@ -82,7 +101,9 @@ int main(int argc, char **argv)
 
     if (argc < 6) return 2;
     memset(&c, 0, sizeof c);
-    qat = strcmp(argv[5], "int8") == 0 ? RK_QAT_INT8 : strcmp(argv[5], "fp16") == 0 ? RK_QAT_FP16 : RK_QAT_NONE;
+    qat = strcmp(argv[5], "int8") == 0   ? RK_QAT_INT8
+          : strcmp(argv[5], "fp16") == 0 ? RK_QAT_FP16
+                                         : RK_QAT_NONE;
     if (rk_folder_open(&folder, argv[1], true, &err) ||
         rk_bert_config_read(&c, folder->config, folder->config_path, &err) ||
         rk_params_new(&p, &c, &err) || rk_params_load(p, &c, folder->weights, 1, &made, &err) ||

@@ -20,14 +20,15 @@ static inline int32_t rk_float_bits(float f)
     return i;
 }
 
-/* To the nearest integer, ties to even, for |x| < 2^22: adding 1.5 x 2^23 leaves no bits below one. */
+/* To the nearest integer, ties to even, for |x| < 2^22: adding 1.5 x 2^23 leaves no bits below one.
+ */
 static inline float rk_round(float x)
 {
     return (x + 12582912.0f) - 12582912.0f;
 }
 
-/* e^x within 2 ulp for -87 <= x <= 88, clamped outside; NaN stays NaN. Cody-Waite reduction by ln 2 in
- * two parts, then the Cephes polynomial. */
+/* e^x within 2 ulp for -87 <= x <= 88, clamped outside; NaN stays NaN. Cody-Waite reduction by ln 2
+ * in two parts, then the Cephes polynomial. */
 static inline float rk_exp(float x)
 {
     const float lo = x < -87.0f ? -87.0f : x, c = lo > 88.0f ? 88.0f : lo;
@@ -43,7 +44,8 @@ static inline float rk_exp(float x)
     return p * rk_bits_float(((int32_t)n + 127) << 23);
 }
 
-/* erf(x) within 5e-7: the rational approximation x P(x^2) / Q(x^2) on [-4, 4] that Eigen and XLA use. */
+/* erf(x) within 5e-7: the rational approximation x P(x^2) / Q(x^2) on [-4, 4] that Eigen and XLA
+ * use. */
 static inline float rk_erf(float x)
 {
     const float lo = x < -4.0f ? -4.0f : x, c = lo > 4.0f ? 4.0f : lo, s = c * c;
@@ -68,14 +70,14 @@ static inline float rk_tanh(float x)
     return x < 0.0f ? -t : t;
 }
 
-/* x rounded to IEEE binary16 (to nearest even) and back, for |x| <= 65504; larger values give 65504 or
- * more, the caller clamps. Below 2^-14 the grid is 2^-24. */
+/* x rounded to IEEE binary16 (to nearest even) and back, for |x| <= 65504; larger values give 65504
+ * or more, the caller clamps. Below 2^-14 the grid is 2^-24. */
 static inline float rk_round_half(float x)
 {
     const float a = x < 0.0f ? -x : x;
     const int32_t i = rk_float_bits(a);
     const float normal = rk_bits_float((i + 0xfff + (i >> 13 & 1)) & ~0x1fff);
-    const float small = (a + 0.75f) - 0.75f;   /* 0.75 has its last bit at 2^-24 */
+    const float small = (a + 0.75f) - 0.75f; /* 0.75 has its last bit at 2^-24 */
     const float r = a < 6.103515625e-05f ? small : normal;
     return x < 0.0f ? -r : r;
 }

@@ -20,8 +20,8 @@ void RK_K(add)(float *y, const float *a, const float *b, size_t n);
 void RK_K(column_sums)(float *out, const float *x, size_t rows, size_t cols, size_t stride);
 double RK_K(square_sum)(const float *x, size_t n);
 void RK_K(dropout)(float *y, const float *x, const uint8_t *keep, float scale, size_t n);
-void RK_K(dropout_mask)(uint8_t *keep, uint64_t seed, uint64_t stream, uint64_t first_block, size_t n,
-                        uint32_t threshold);
+void RK_K(dropout_mask)(uint8_t *keep, uint64_t seed, uint64_t stream, uint64_t first_block,
+                        size_t n, uint32_t threshold);
 void RK_K(adamw)(float *p, float *m, float *v, const float *g, size_t n, float shrink, float step,
                  float root, float b1, float b2, float eps, float gscale);
 void RK_K(to_bf16)(uint16_t *y, const float *x, size_t n);

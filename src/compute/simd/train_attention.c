@@ -1,22 +1,22 @@
 /* Attention of one head over one row, forward and backward.
  *
- * The head's query, key, value and output gradient are copied into small padded matrices first, so that
- * the inner products run on whole vectors; the padding is of this scratch, never of tokens. */
+ * The head's query, key, value and output gradient are copied into small padded matrices first, so
+ * that the inner products run on whole vectors; the padding is of this scratch, never of tokens. */
 #include <math.h>
 #include <string.h>
 
 #include "compute/simd/math.h"
 #include "compute/simd/train.h"
 
-enum { ROWS = 8, COLS = 16 };   /* the tile of `product` */
+enum { ROWS = 8, COLS = 16 }; /* the tile of `product` */
 
 static size_t up(size_t n, size_t step)
 {
     return (n + step - 1) / step * step;
 }
 
-/* c [m, n] = a [m, k] b [k, n]; element (i, k) of a lies at a[i * ar + k * ak]. m is a multiple of ROWS,
- * n of COLS. */
+/* c [m, n] = a [m, k] b [k, n]; element (i, k) of a lies at a[i * ar + k * ak]. m is a multiple of
+ * ROWS, n of COLS. */
 static void product(float *c, size_t ldc, const float *a, size_t ar, size_t ak, const float *b,
                     size_t ldb, size_t m, size_t n, size_t k)
 {
@@ -32,15 +32,14 @@ static void product(float *c, size_t ldc, const float *a, size_t ar, size_t ak, 
                     for (size_t x = 0; x < COLS; x++) acc[r][x] += s * bp[x];
                 }
             }
-            for (size_t r = 0; r < ROWS; r++)
-                memcpy(c + (i + r) * ldc + j, acc[r], sizeof acc[r]);
+            for (size_t r = 0; r < ROWS; r++) memcpy(c + (i + r) * ldc + j, acc[r], sizeof acc[r]);
         }
     }
 }
 
 /* dst [up(n, COLS), dp] = x [n, d] scaled, zero elsewhere */
-static void copy_in(float *dst, size_t dp, size_t np, const float *x, size_t stride, size_t n, size_t d,
-                    float scale)
+static void copy_in(float *dst, size_t dp, size_t np, const float *x, size_t stride, size_t n,
+                    size_t d, float scale)
 {
     memset(dst, 0, np * dp * sizeof *dst);
     for (size_t i = 0; i < n; i++) {
@@ -50,8 +49,8 @@ static void copy_in(float *dst, size_t dp, size_t np, const float *x, size_t str
 }
 
 /* dst [dp, np] = x [n, d] transposed, zero elsewhere */
-static void copy_transposed(float *dst, size_t np, size_t dp, const float *x, size_t stride, size_t n,
-                            size_t d)
+static void copy_transposed(float *dst, size_t np, size_t dp, const float *x, size_t stride,
+                            size_t n, size_t d)
 {
     memset(dst, 0, np * dp * sizeof *dst);
     for (size_t i = 0; i < n; i++)
@@ -84,8 +83,8 @@ static void softmax_rows(float *p, size_t np, size_t n)
 }
 
 /* p = softmax(q k^T scale) before dropout; kt is scratch [dp, np], q [np, dp]. */
-static void probabilities(float *p, float *q, float *kt, const rk_attention *a, size_t np, size_t dp,
-                          rk_half_counts *counts)
+static void probabilities(float *p, float *q, float *kt, const rk_attention *a, size_t np,
+                          size_t dp, rk_half_counts *counts)
 {
     const float *row = a->qkv + a->head * a->size;
     const size_t n = a->n, d = a->size;
@@ -93,9 +92,11 @@ static void probabilities(float *p, float *q, float *kt, const rk_attention *a, 
     copy_in(q, dp, np, row, a->stride, n, d, a->scale);
     copy_transposed(kt, np, dp, row + a->hidden, a->stride, n, d);
     product(p, np, q, dp, 1, kt, np, np, np, d);
-    for (size_t i = 0; a->half && i < n; i++) RK_K(round_half)(p + i * np, NULL, p + i * np, n, counts);
+    for (size_t i = 0; a->half && i < n; i++)
+        RK_K(round_half)(p + i * np, NULL, p + i * np, n, counts);
     softmax_rows(p, np, n);
-    for (size_t i = 0; a->half && i < n; i++) RK_K(round_half)(p + i * np, NULL, p + i * np, n, counts);
+    for (size_t i = 0; a->half && i < n; i++)
+        RK_K(round_half)(p + i * np, NULL, p + i * np, n, counts);
 }
 
 static void drop(float *p, const rk_attention *a, size_t np)
@@ -129,13 +130,13 @@ void RK_K(attention_back)(float *dqkv, const float *dout, size_t out_stride, con
     drop(pd, a, np);
 
     copy_in(x, dp, np, dout + at, out_stride, n, d, 1.0f);
-    product(y, dp, pd, 1, np, x, dp, np, dp, n);                     /* dV = P^T dO */
+    product(y, dp, pd, 1, np, x, dp, np, dp, n); /* dV = P^T dO */
     copy_out(dqkv + 2 * a->hidden + at, a->stride, y, dp, n, d);
 
     copy_transposed(t, np, dp, a->qkv + 2 * a->hidden + at, a->stride, n, d);
-    product(ds, np, x, dp, 1, t, np, np, np, d);                     /* dP = dO V^T */
+    product(ds, np, x, dp, 1, t, np, np, np, d); /* dP = dO V^T */
     drop(ds, a, np);
-    for (size_t i = 0; i < n; i++) {                                 /* dS = P (dP - sum P dP) */
+    for (size_t i = 0; i < n; i++) { /* dS = P (dP - sum P dP) */
         float *g = ds + i * np, sum = 0.0f;
         const float *w = p + i * np;
 #pragma omp simd reduction(+ : sum)
@@ -145,8 +146,8 @@ void RK_K(attention_back)(float *dqkv, const float *dout, size_t out_stride, con
     }
 
     copy_in(x, dp, np, a->qkv + a->hidden + at, a->stride, n, d, a->scale);
-    product(y, dp, ds, np, 1, x, dp, np, dp, n);                     /* dQ = dS K scale */
+    product(y, dp, ds, np, 1, x, dp, np, dp, n); /* dQ = dS K scale */
     copy_out(dqkv + at, a->stride, y, dp, n, d);
-    product(y, dp, ds, 1, np, q, dp, np, dp, n);                     /* dK = dS^T Q, q has the scale */
+    product(y, dp, ds, 1, np, q, dp, np, dp, n); /* dK = dS^T Q, q has the scale */
     copy_out(dqkv + a->hidden + at, a->stride, y, dp, n, d);
 }

@@ -65,8 +65,7 @@ void RK_K(activate)(float *y, const float *x, size_t n, int activation)
     } else if (activation == 1) {
 #pragma omp simd
         for (size_t i = 0; i < n; i++)
-            y[i] = 0.5f * x[i] *
-                   (1.0f + rk_tanh(TANH_A * (x[i] + TANH_B * x[i] * x[i] * x[i])));
+            y[i] = 0.5f * x[i] * (1.0f + rk_tanh(TANH_A * (x[i] + TANH_B * x[i] * x[i] * x[i])));
     } else {
         for (size_t i = 0; i < n; i++) y[i] = x[i] > 0.0f ? x[i] : 0.0f;
     }

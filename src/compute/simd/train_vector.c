@@ -39,15 +39,16 @@ void RK_K(mask)(float *y, const uint8_t *keep, size_t n)
     for (size_t i = 0; i < n; i++) y[i] = keep[i] ? y[i] : 0.0f;
 }
 
-void RK_K(dropout_mask)(uint8_t *keep, uint64_t seed, uint64_t stream, uint64_t first_block, size_t n,
-                        uint32_t threshold)
+void RK_K(dropout_mask)(uint8_t *keep, uint64_t seed, uint64_t stream, uint64_t first_block,
+                        size_t n, uint32_t threshold)
 {
-    enum { BLOCK = 8 };   /* one Philox block holds eight 16-bit numbers */
+    enum { BLOCK = 8 }; /* one Philox block holds eight 16-bit numbers */
     for (size_t i = 0; i < n; i += BLOCK) {
         uint32_t w[4];
         const size_t m = n - i < BLOCK ? n - i : BLOCK;
         rk_philox(w, seed, stream, first_block + i / BLOCK);
-        for (size_t j = 0; j < m; j++) keep[i + j] = (w[j / 2] >> (j % 2 * 16) & 0xffff) >= threshold;
+        for (size_t j = 0; j < m; j++)
+            keep[i + j] = (w[j / 2] >> (j % 2 * 16) & 0xffff) >= threshold;
     }
 }
 

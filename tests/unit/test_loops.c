@@ -1,0 +1,333 @@
+/* links: base compute quant */
+/* The loops of training: every level against double precision, and conversions equal to the bit. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/dtype.h"
+#include "base/rng.h"
+#include "compute/loops.h"
+#include "quant/qparams.h"
+
+enum { N = 1000 };
+static const char *const LEVELS[] = {"base", "avx2", "avx512"};
+static const size_t SIZES[] = {0, 1, 7, 8, 9, 15, 16, 17, 31, 33, 100, 384};
+
+static void each_level(void (*check)(const rk_loops *))
+{
+    size_t seen = 0;
+    for (size_t i = 0; i < 3; i++) {
+        const rk_loops *t = rk_loops_level(LEVELS[i]);
+        if (t) check(t);
+        seen += t != NULL;
+    }
+    assert_true(seen >= 1);
+}
+
+static void fill(float *x, size_t n, uint64_t stream, float scale)
+{
+    rk_rng r = {7, stream, 0};
+    for (size_t i = 0; i < n; i++) x[i] = scale * rk_rng_normal(&r);
+}
+
+/* |got - want| within `ulps` of the larger of |want| and floor */
+static void near_to(float got, double want, double ulps, double floor_, const char *what)
+{
+    const double size = fmax(fabs(want), floor_), error = fabs((double)got - want) / size * 0x1p23;
+    if (!(error <= ulps)) {
+        print_error("%s: got %.9g, want %.9g: %.1f ulp, %.1f allowed\n", what, (double)got, want,
+                    error, ulps);
+        fail();
+    }
+}
+
+static double gelu(double x)
+{
+    return 0.5 * x * (1.0 + erf(x / sqrt(2.0)));
+}
+
+static double gelu_tanh(double x)
+{
+    return 0.5 * x * (1.0 + tanh(sqrt(2.0 / acos(-1.0)) * (x + 0.044715 * x * x * x)));
+}
+
+/* erf is good to 5e-7 and x of GELU at most 12 here: an absolute bound of 8 ulp of max(|f|, |x|).
+ */
+static void check_activations(const rk_loops *t)
+{
+    static float x[2401], y[2401], d[2401], one[2401];
+    for (size_t i = 0; i < 2401; i++) {
+        x[i] = (float)i * 0.01f - 12.0f;
+        one[i] = 1.0f;
+    }
+    for (int a = 0; a < 3; a++) {
+        t->activate(y, x, 2401, a);
+        t->activate_back(d, one, x, 2401, a);
+        for (size_t i = 0; i < 2401; i++) {
+            const double v = (double)x[i], h = 1e-5;
+            const double f = a == 0 ? gelu(v) : a == 1 ? gelu_tanh(v) : fmax(v, 0.0);
+            const double df = a == 0   ? (gelu(v + h) - gelu(v - h)) / (2 * h)
+                              : a == 1 ? (gelu_tanh(v + h) - gelu_tanh(v - h)) / (2 * h)
+                                       : (v > 0.0 ? 1.0 : 0.0);
+            near_to(y[i], f, 8.0, fabs(v) + 1.0, "activation");
+            near_to(d[i], df, 64.0, 1.0, "its derivative");
+        }
+    }
+}
+
+static void test_activations(void **state)
+{
+    (void)state;
+    each_level(check_activations);
+}
+
+/* Central differences of sum(dy . LayerNorm(x)) in double. */
+static double norm_loss(const double *x, const float *w, const float *b, const float *dy, size_t n)
+{
+    double mean = 0.0, var = 0.0, loss = 0.0;
+    for (size_t i = 0; i < n; i++) mean += x[i] / (double)n;
+    for (size_t i = 0; i < n; i++) var += (x[i] - mean) * (x[i] - mean) / (double)n;
+    for (size_t i = 0; i < n; i++)
+        loss += (double)dy[i] * ((x[i] - mean) / sqrt(var + 1e-12) * (double)w[i] + (double)b[i]);
+    return loss;
+}
+
+static void check_norm(const rk_loops *t)
+{
+    enum { C = 37, R = 3 };
+    float x[R * C], y[R * C], w[C], b[C], dy[R * C], dx[R * C], dw[C] = {0}, db[C] = {0}, m[R],
+                                                                s[R];
+    fill(x, R * C, 1, 3.0f);
+    fill(w, C, 2, 1.0f);
+    fill(b, C, 3, 1.0f);
+    fill(dy, R * C, 4, 1.0f);
+    t->layernorm(y, m, s, x, w, b, R, C, 1e-12f);
+    t->layernorm_back(dx, dw, db, dy, x, m, s, w, R, C);
+    for (size_t r = 0; r < R; r++) {
+        double v[C];
+        for (size_t i = 0; i < C; i++) v[i] = (double)x[r * C + i];
+        for (size_t i = 0; i < C; i++) {
+            const double h = 1e-5, at = v[i];
+            double up, down;
+            v[i] = at + h;
+            up = norm_loss(v, w, b, dy + r * C, C);
+            v[i] = at - h;
+            down = norm_loss(v, w, b, dy + r * C, C);
+            v[i] = at;
+            near_to(dx[r * C + i], (up - down) / (2 * h), 200.0, 1.0, "LayerNorm's gradient");
+        }
+    }
+    for (size_t i = 0; i < C; i++) {
+        double gw = 0.0, gb = 0.0;
+        for (size_t r = 0; r < R; r++) {
+            gw += (double)dy[r * C + i] * ((double)x[r * C + i] - (double)m[r]) * (double)s[r];
+            gb += (double)dy[r * C + i];
+        }
+        near_to(dw[i], gw, 40.0, 1.0, "gain");
+        near_to(db[i], gb, 8.0, 1.0, "bias");
+    }
+}
+
+static void test_norm(void **state)
+{
+    (void)state;
+    each_level(check_norm);
+}
+
+/* Attention of one head in double; keep NULL or a mask with its scale. */
+static void attend_double(double *out, const double *qkv, const rk_attention *a)
+{
+    const size_t n = a->n, d = a->size, s = a->stride;
+    for (size_t i = 0; i < n; i++) {
+        const double *q = qkv + i * s + a->head * d;
+        double p[64], max = -INFINITY, sum = 0.0;
+        for (size_t j = 0; j < n; j++) {
+            const double *k = qkv + j * s + a->hidden + a->head * d;
+            p[j] = 0.0;
+            for (size_t c = 0; c < d; c++) p[j] += q[c] * k[c] * (double)a->scale;
+            max = fmax(max, p[j]);
+        }
+        for (size_t j = 0; j < n; j++) sum += p[j] = exp(p[j] - max);
+        for (size_t c = 0; c < d; c++) {
+            out[i * d + c] = 0.0;
+            for (size_t j = 0; j < n; j++) {
+                const double keep = a->keep ? a->keep[i * n + j] * (double)a->keep_scale : 1.0;
+                out[i * d + c] += p[j] / sum * keep * qkv[j * s + 2 * a->hidden + a->head * d + c];
+            }
+        }
+    }
+}
+
+static double attend_loss(const double *qkv, const rk_attention *a, const float *dout)
+{
+    double out[64 * 8], loss = 0.0;
+    attend_double(out, qkv, a);
+    for (size_t i = 0; i < a->n * a->size; i++)
+        loss += out[i] * (double)dout[i / a->size * a->hidden + a->head * a->size + i % a->size];
+    return loss;
+}
+
+static void check_attention_size(const rk_loops *t, size_t n, bool drop)
+{
+    enum { H = 15, D = 5, MOST = 34 };
+    float qkv[MOST * 3 * H], out[MOST * H] = {0}, dout[MOST * H], dqkv[MOST * 3 * H] = {0};
+    double exact[MOST * D], wide[MOST * 3 * H] = {0};
+    uint8_t keep[MOST * MOST];
+    float *scratch = malloc(rk_attention_scratch(n, D) * sizeof *scratch);
+    rk_half_counts counts = {0, 0};
+    const rk_attention a = {.qkv = qkv,
+                            .stride = 3 * H,
+                            .hidden = H,
+                            .head = 1,
+                            .size = D,
+                            .n = n,
+                            .scale = 0.4472136f,
+                            .keep = drop ? keep : NULL,
+                            .keep_scale = 1.25f};
+    assert_non_null(scratch);
+    fill(qkv, n * 3 * H, 5, 1.5f);
+    fill(dout, n * H, 6, 1.0f);
+    t->dropout_mask(keep, 1, 2, 0, n * n, 13107);
+    for (size_t i = 0; i < n * 3 * H; i++) wide[i] = (double)qkv[i];
+    t->attention(out, H, &a, scratch, &counts);
+    t->attention_back(dqkv, dout, H, &a, scratch);
+    attend_double(exact, wide, &a);
+    for (size_t i = 0; i < n * D; i++)
+        near_to(out[i / D * H + D + i % D], exact[i], 100.0, 1.0, "attention");
+    for (size_t i = 0; i < n * 3 * H; i++) {
+        const double h = 1e-5, at = wide[i];
+        double up, down;
+        wide[i] = at + h;
+        up = attend_loss(wide, &a, dout);
+        wide[i] = at - h;
+        down = attend_loss(wide, &a, dout);
+        wide[i] = at;
+        near_to(dqkv[i], (up - down) / (2 * h), 400.0, 1.0, "attention's gradient");
+    }
+    free(scratch);
+}
+
+static void check_attention(const rk_loops *t)
+{
+    static const size_t lengths[] = {1, 2, 7, 15, 16, 17, 34};
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        check_attention_size(t, lengths[i], false);
+        check_attention_size(t, lengths[i], true);
+    }
+}
+
+static void test_attention(void **state)
+{
+    (void)state;
+    each_level(check_attention);
+}
+
+/* Rounding and fake-quantisation: equal to the bit to base/dtype.h and quant/qparams.h. */
+static void check_rounding(const rk_loops *t)
+{
+    static const float hard[] = {
+        0.0f,     -0.0f,   1.0f,        65504.0f,       65519.0f,       65520.0f, -1e9f, 6e-8f,
+        2.98e-8f, 6.1e-5f, 6.09755e-5f, 1.00048828125f, 1.00146484375f, 0.5f,     2.5f,  3.5f};
+    float x[N], y[N];
+    uint8_t inside[N];
+    uint16_t b[N];
+    const rk_qparams q = rk_qparams_u8(-1.5f, 3.25f);
+    const float s = 0.0173f;
+    for (size_t k = 0; k < sizeof SIZES / sizeof SIZES[0]; k++) {
+        const size_t n = SIZES[k];
+        rk_half_counts counts = {0, 0}, want = {0, 0};
+        fill(x, n, 10 + k, k % 2 ? 2.0f : 1e-5f);
+        for (size_t i = 0; i < n && i < sizeof hard / sizeof hard[0]; i++) x[i] = hard[i];
+        t->round_half(y, inside, x, n, &counts);
+        for (size_t i = 0; i < n; i++) {
+            const float c = fminf(fmaxf(x[i], -65504.0f), 65504.0f);
+            const float want_y = rk_f16_to_f32(rk_f16_from_f32(c));
+            assert_true(y[i] == want_y);
+            assert_int_equal(inside[i], fabsf(x[i]) <= 65504.0f);
+            want.clamped += fabsf(x[i]) > 65504.0f;
+            want.subnormal += x[i] != 0.0f && fabsf(x[i]) < 0x1p-14f;
+        }
+        assert_int_equal(counts.clamped, want.clamped);
+        assert_int_equal(counts.subnormal, want.subnormal);
+        t->fake_u8(y, inside, x, n, q.scale, q.zero);
+        for (size_t i = 0; i < n; i++) {
+            assert_true(y[i] == (float)(rk_quantize_u8(x[i], q) - q.zero) * q.scale);
+            if (x[i] > -1.4f && x[i] < 3.2f) assert_int_equal(inside[i], 1);
+            if (x[i] < -1.6f || x[i] > 3.3f) assert_int_equal(inside[i], 0);
+        }
+        t->fake_s8(y, x, n, s);
+        for (size_t i = 0; i < n; i++) assert_true(y[i] == (float)rk_quantize_s8(x[i], s) * s);
+        t->to_bf16(b, x, n);
+        for (size_t i = 0; i < n; i++) assert_int_equal(b[i], rk_bf16_from_f32(x[i]));
+    }
+}
+
+static void test_rounding(void **state)
+{
+    (void)state;
+    each_level(check_rounding);
+}
+
+static void check_sums(const rk_loops *t)
+{
+    float x[N], sums[20] = {0}, lo = INFINITY, hi = -INFINITY;
+    double squares = 0.0;
+    fill(x, N, 30, 1.0f);
+    for (size_t i = 0; i < N; i++) squares += (double)x[i] * (double)x[i];
+    assert_true(fabs(t->square_sum(x, N) / squares - 1.0) < 1e-12);
+    t->column_sums(sums, x, 50, 13, 20);
+    for (size_t c = 0; c < 13; c++) {
+        double want = 0.0;
+        for (size_t r = 0; r < 50; r++) want += (double)x[r * 20 + c];
+        near_to(sums[c], want, 60.0, 1.0, "column sum");
+    }
+    assert_true(sums[13] == 0.0f);
+    t->min_max(&lo, &hi, x, N);
+    for (size_t i = 0; i < N; i++) assert_true(x[i] >= lo && x[i] <= hi);
+    assert_true(t->abs_max(x, N) == fmaxf(-lo, hi));
+}
+
+static void test_sums(void **state)
+{
+    (void)state;
+    each_level(check_sums);
+}
+
+/* Masks are the same on every level, keep the wanted share, and do not depend on how they are cut.
+ */
+static void check_dropout(const rk_loops *t)
+{
+    static uint8_t a[80000], b[80000];
+    size_t kept = 0;
+    t->dropout_mask(a, 9, 4, 100, 80000, 6554);
+    rk_loops_level("base")->dropout_mask(b, 9, 4, 100, 80000, 6554);
+    assert_memory_equal(a, b, sizeof a);
+    t->dropout_mask(b + 800, 9, 4, 200, 79200, 6554);
+    assert_memory_equal(a, b, sizeof a);
+    for (size_t i = 0; i < sizeof a; i++) kept += a[i];
+    /* binomial with p = 0.1: deviation 85, six of them */
+    assert_true(fabs((double)kept - 80000.0 * (1.0 - 6554.0 / 65536.0)) < 510.0);
+}
+
+static void test_dropout(void **state)
+{
+    (void)state;
+    each_level(check_dropout);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_activations), cmocka_unit_test(test_norm),
+        cmocka_unit_test(test_attention),   cmocka_unit_test(test_rounding),
+        cmocka_unit_test(test_sums),        cmocka_unit_test(test_dropout),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

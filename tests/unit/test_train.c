@@ -1,0 +1,187 @@
+/* links: base compute quant text file onnx eval encoder train */
+/* Parts of training that have an answer on paper: products, loss, schedule, optimiser, batches. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/rng.h"
+#include "compute/matmul.h"
+#include "train/batch.h"
+#include "train/loss.h"
+#include "train/optimizer.h"
+
+/* c = a b in every layout, with and without bias and sum, against double. The bound is that of a
+ * sum of k products: k eps sum |a b|. */
+static void test_products(void **state)
+{
+    enum { M = 7, N = 11, K = 29 };
+    float a[M * K], b[K * N], at[K * M], bt[N * K], bias[N], c[M * N], c0[M * N];
+    rk_rng r = {1, 2, 0};
+    rk_matmul *mm;
+    (void)state;
+
+    for (size_t i = 0; i < M * K; i++) a[i] = at[i % K * M + i / K] = rk_rng_normal(&r);
+    for (size_t i = 0; i < K * N; i++) b[i] = bt[i % N * K + i / N] = rk_rng_normal(&r);
+    for (size_t i = 0; i < N; i++) bias[i] = rk_rng_normal(&r);
+    for (size_t i = 0; i < M * N; i++) c0[i] = rk_rng_normal(&r);
+    assert_int_equal(rk_matmul_new(&mm, NULL), RK_OK);
+    for (unsigned mode = 0; mode < 16; mode++) {
+        const rk_operand x = mode & 1 ? (rk_operand){at, M, true} : (rk_operand){a, K, false};
+        const rk_operand y = mode & 2 ? (rk_operand){bt, K, true} : (rk_operand){b, N, false};
+        memcpy(c, c0, sizeof c);
+        assert_int_equal(rk_matmul_run(mm, c, N, mode & 4, x, y, mode & 8 ? bias : NULL, M, N, K,
+                                       RK_DT_F32, NULL),
+                         RK_OK);
+        for (size_t i = 0; i < M; i++) {
+            for (size_t j = 0; j < N; j++) {
+                double want = mode & 8 ? (double)bias[j] : 0.0, size = fabs(want) + 1.0;
+                for (size_t k = 0; k < K; k++) {
+                    want += (double)a[i * K + k] * (double)b[k * N + j];
+                    size += fabs((double)a[i * K + k] * (double)b[k * N + j]);
+                }
+                if (mode & 4) want += (double)c0[i * N + j];
+                assert_true(fabs((double)c[i * N + j] - want) <= K * 0x1p-23 * size);
+            }
+        }
+    }
+    rk_matmul_free(mm);
+}
+
+static void test_loss(void **state)
+{
+    /* softmax of (0, ln 2, ln 5) is (1/8, 2/8, 5/8) */
+    const float logits[] = {0.0f, 0.69314718f, 1.60943791f, 3.0f, 3.0f, -1000.0f};
+    const int32_t truth[] = {1, 0};
+    const double want = (log(4.0) + log(2.0)) / 2.0;
+    float d[6];
+    int32_t predicted[2];
+    (void)state;
+
+    assert_true(fabs(rk_cross_entropy(d, predicted, logits, truth, 2, 3) - want) < 1e-7);
+    assert_int_equal(predicted[0], 2);
+    assert_int_equal(predicted[1], 0); /* the first of equals */
+    assert_true(fabs((double)d[0] - 0.125 / 2) < 1e-7);
+    assert_true(fabs((double)d[1] - (0.25 - 1.0) / 2) < 1e-7);
+    assert_true(fabs((double)d[3] - (0.5 - 1.0) / 2) < 1e-7);
+    assert_true(d[5] == 0.0f);
+}
+
+static void test_schedule(void **state)
+{
+    (void)state;
+    assert_true(rk_schedule_linear(0, 0, 10) == 1.0);
+    assert_true(rk_schedule_linear(9, 0, 10) == 0.1);
+    assert_true(rk_schedule_linear(0, 4, 10) == 0.0);
+    assert_true(rk_schedule_linear(2, 4, 10) == 0.5);
+    assert_true(rk_schedule_linear(4, 4, 10) == 1.0);
+    assert_true(rk_schedule_linear(7, 4, 10) == 0.5);
+    assert_true(rk_schedule_linear(10, 10, 10) == 0.0);
+}
+
+static rk_bert_config small(void)
+{
+    static char *names[] = {"a", "b"};
+    const rk_bert_config c = {.layers = 1,
+                              .hidden = 4,
+                              .heads = 2,
+                              .inner = 8,
+                              .vocab = 7,
+                              .positions = 5,
+                              .types = 2,
+                              .eps = 1e-12f,
+                              .init_range = 0.02f,
+                              .labels = {2, names}};
+    return c;
+}
+
+/* By hand: with constant gradient g the first step is lr sign(g) whatever its size; decay shrinks
+ * matrices and leaves biases and LayerNorm alone. */
+static void test_adamw(void **state)
+{
+    const rk_bert_config c = small();
+    const rk_adamw a = {0.1, 0.5, 0.9, 0.999, 1e-8};
+    const rk_param *w, *b;
+    rk_params *p, *g;
+    float *m, *v;
+    (void)state;
+
+    assert_int_equal(rk_params_new(&p, &c, NULL), RK_OK);
+    assert_int_equal(rk_params_new(&g, &c, NULL), RK_OK);
+    m = calloc(p->count, sizeof *m);
+    v = calloc(p->count, sizeof *v);
+    assert_non_null(m);
+    assert_non_null(v);
+    w = rk_params_find(p, "bert.pooler.dense.weight");
+    b = rk_params_find(p, "bert.pooler.dense.bias");
+    assert_true(w->decay && !b->decay && w->quantised && !b->quantised);
+    assert_false(rk_params_find(p, "bert.encoder.layer.0.output.LayerNorm.weight")->decay);
+    p->block[w->offset] = p->block[b->offset] = 2.0f;
+    g->block[w->offset] = g->block[b->offset] = -1234.0f;
+    assert_true(fabs(rk_grad_norm(rk_loops_get(), g) - 1234.0 * sqrt(2.0)) < 1e-9);
+    rk_adamw_step(rk_loops_get(), p, m, v, g, &a, 1, 0.25);
+    assert_true(fabs((double)p->block[w->offset] - (2.0 * (1.0 - 0.1 * 0.5) + 0.1)) < 1e-6);
+    assert_true(fabs((double)p->block[b->offset] - 2.1) < 1e-6);
+    assert_true(fabs((double)m[w->offset] + 0.1 * 1234.0 * 0.25) < 1e-4);
+    free(m);
+    free(v);
+    rk_params_free(p);
+    rk_params_free(g);
+}
+
+static void test_layout(void **state)
+{
+    const rk_bert_config c = small();
+    rk_params *p, *again;
+    (void)state;
+
+    assert_int_equal(rk_params_new(&p, &c, NULL), RK_OK);
+    assert_int_equal(rk_params_new(&again, &c, NULL), RK_OK);
+    assert_int_equal(p->params, 9 + 16);
+    for (size_t i = 1; i < p->params; i++)
+        assert_true(p->param[i].offset >= p->param[i - 1].offset + p->param[i - 1].count);
+    assert_ptr_equal(p->layer[0].qkv_w + 16, p->block + p->param[6].offset);
+    assert_string_equal(p->param[6].name, "bert.encoder.layer.0.attention.self.key.weight");
+    rk_params_init(p, &c, 3);
+    rk_params_init(again, &c, 3);
+    assert_memory_equal(p->block, again->block, p->count * sizeof(float));
+    rk_params_init(again, &c, 4);
+    assert_true(memcmp(p->block, again->block, p->count * sizeof(float)) != 0);
+    assert_true(p->layer[0].ln1_w[0] == 1.0f && p->layer[0].ln1_b[0] == 0.0f);
+    rk_params_free(p);
+    rk_params_free(again);
+}
+
+static void test_gather(void **state)
+{
+    int32_t ids[] = {1, 2, 3, 4, 5, 6}, labels[] = {0, 1, 2};
+    size_t starts[] = {0, 1, 3, 6};
+    const rk_encoded e = {.rows = 3, .tokens = 6, .ids = ids, .starts = starts, .labels = labels};
+    const uint32_t order[] = {2, 0, 1};
+    rk_gather g = {0};
+    (void)state;
+
+    assert_int_equal(rk_gather_rows(&g, &e, order, 0, 2, NULL), RK_OK);
+    assert_int_equal(g.starts[2], 4);
+    assert_int_equal(g.ids[0], 4);
+    assert_int_equal(g.ids[3], 1);
+    assert_int_equal(g.labels[0], 2);
+    assert_int_equal(rk_gather_rows(&g, &e, order, 2, 1, NULL), RK_OK);
+    assert_int_equal(g.ids[1], 3);
+    rk_gather_free(&g);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_products), cmocka_unit_test(test_loss),
+        cmocka_unit_test(test_schedule), cmocka_unit_test(test_adamw),
+        cmocka_unit_test(test_layout),   cmocka_unit_test(test_gather),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
