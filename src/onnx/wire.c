@@ -37,7 +37,7 @@ static rk_status varint(const scan *s, uint64_t *value, size_t *at, size_t end)
             return RK_OK;
         }
     }
-    return bad(s, start, "a number is longer than 10 bytes");
+    return bad(s, start, "a number does not fit 64 bits");
 }
 
 static unsigned wire_of(ProtobufCType type)
