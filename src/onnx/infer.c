@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "onnx/schema.h"
 
-enum { LETTERS = 26 };
+enum { LETTERS = 26, NO_TYPE = 30 };   /* 30: a bit that no mask has */
 
 typedef struct inference {
     const rk_onnx *m;
@@ -46,11 +46,11 @@ static rk_status wrong(const inference *f, size_t node, const char *value, const
                    type_name(found), what);
 }
 
-/* The type that an attribute sets, 0 where it is absent. */
+/* The type that an attribute sets, 0 where it is absent, NO_TYPE for a number that is no type. */
 static int32_t attr_type(const Onnx__NodeProto *n, const char *name)
 {
     const int64_t t = rk_node_int(n, name, 0);
-    return t > 0 && t < RK_TYPE_OTHER ? (int32_t)t : 0;
+    return t >= 0 && t < RK_TYPE_OTHER ? (int32_t)t : NO_TYPE;
 }
 
 static int32_t tensor_attr_type(const Onnx__NodeProto *n, const char *name)
