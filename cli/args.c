@@ -11,7 +11,8 @@
 static const cli_option common[] = {
     {"threads", "N", NULL, "threads to use (default: all cores)", 0},
     {"isa", "LEVEL", NULL,
-     "highest instruction level used: ref, avx2, avx512, vnni, amx\n(default: all this CPU has)", 0},
+     "highest instruction level used: ref, avx2, avx512, vnni, amx\n"
+     "(default: all this CPU has)", 0},
     {"quiet", NULL, NULL, "no progress and no talk, errors only", 'q'},
     {"help", NULL, NULL, "this page", 'h'},
     {NULL, NULL, NULL, NULL, 0},
@@ -129,8 +130,8 @@ static int take(cli_args *a, size_t k, const char *token)
     return CLI_DONE;
 }
 
-/* getopt_long leaves in optopt: 0 for an unknown long name, the option's own value where it lacks or
- * has too much of an argument, else the letter. */
+/* getopt_long leaves in optopt: 0 for an unknown long name, the option's own value where it lacks
+ * or has too much of an argument, else the letter. */
 static int refuse(cli_args *a, char **argv, int why)
 {
     if (optopt == 0) return unknown(a, argv[optind - 1] + 2);
@@ -295,7 +296,8 @@ size_t cli_choice(cli_args *a, const char *name, const char *const *words, size_
     for (; words[n]; n++) {
         if (strcmp(v, words[n]) == 0) return n;
         if (used < sizeof all)
-            used += (size_t)snprintf(all + used, sizeof all - used, "%s%s", n ? ", " : "", words[n]);
+            used += (size_t)snprintf(all + used, sizeof all - used, "%s%s", n ? ", " : "",
+                                     words[n]);
     }
     near = cli_nearest(v, words, n);
     if (near)

@@ -80,7 +80,7 @@ void cli_refuse_same(cli_args *a, const char *in, const char *out);
 /* The nearest of n words within a few edits, or NULL. */
 const char *cli_nearest(const char *word, const char *const *words, size_t n);
 
-/* ---- talk (talk.c) --------------------------------------------------------------------------- */
+/* ---- talk (talk.c) -------------------------------------------------------------------------- */
 
 /* "ringkas: ..." on stderr. */
 void cli_error(const char *format, ...) CLI_PRINTF(1, 2);
@@ -108,7 +108,7 @@ bool cli_stopped(void);
 /* "run this to go on" after a stop: the command line with --resume, one line on stderr. */
 void cli_say_resume(const cli_args *a);
 
-/* ---- results (output.c, table.c) --------------------------------------------------------------- */
+/* ---- results (output.c, table.c) ------------------------------------------------------------ */
 
 /* Keeps 0, 1 and 2 from being taken by the first files opened. */
 void cli_reserve_streams(void);
@@ -151,7 +151,7 @@ void cli_put_eval(FILE *to, const json_t *eval);
 double cli_num(const json_t *object, const char *path);
 const char *cli_str(const json_t *object, const char *path);   /* "" where there is none */
 
-/* ---- lines of standard input (lines.c) ---------------------------------------------------------- */
+/* ---- lines of standard input (lines.c) ------------------------------------------------------ */
 
 typedef struct cli_lines {
     char *data;
@@ -161,15 +161,17 @@ typedef struct cli_lines {
     int error;                /* errno of a failed read, else 0 */
 } cli_lines;
 
-typedef enum cli_line_kind { CLI_LINE, CLI_LINE_TOO_LONG, CLI_LINE_NONE, CLI_LINE_WAIT } cli_line_kind;
+typedef enum cli_line_kind {
+    CLI_LINE, CLI_LINE_TOO_LONG, CLI_LINE_NONE, CLI_LINE_WAIT
+} cli_line_kind;
 enum { CLI_LINE_MAX = 1 << 20 };
 
-/* The next line without its end, valid until the next call. may_wait false: CLI_LINE_WAIT instead of
- * sleeping when nothing has come yet. CLI_LINE_NONE at the end. */
+/* The next line without its end, valid until the next call. may_wait false: CLI_LINE_WAIT instead
+ * of sleeping when nothing has come yet. CLI_LINE_NONE at the end. */
 cli_line_kind cli_lines_next(cli_lines *l, bool may_wait, const char **text, size_t *length);
 void cli_lines_free(cli_lines *l);
 
-/* ---- other programs (spawn.c) -------------------------------------------------------------------- */
+/* ---- other programs (spawn.c) --------------------------------------------------------------- */
 
 /* Runs this program again with the arguments given and returns what it printed (free), NULL on
  * failure. A process of its own makes its memory and its speed its own. */
@@ -179,7 +181,7 @@ extern const cli_command cli_cmd_init, cli_cmd_train, cli_cmd_export, cli_cmd_co
     cli_cmd_compare, cli_cmd_bench, cli_cmd_predict, cli_cmd_tokenize, cli_cmd_inspect,
     cli_cmd_pipeline;
 
-/* The training options that train and pipeline share, in their lists and read here (train_options.c).
+/* The training options that train and pipeline share, in their lists and read by train_options.c.
  * Sets args->wrong for what is out of range. */
 #define CLI_TRAIN_OPTIONS                                                                          \
     {"epochs", "N", "3", "times through the training rows", 0},                                    \

@@ -89,9 +89,10 @@ const cli_command cli_cmd_bench = {
     .purpose = "how fast models are",
     .usage = "MODEL... --data FILE [--batch N] [--repeat N] [--json]",
     .options = options,
-    .notes = "One text at a time: milliseconds from bytes to answer, on up to 200 rows spread over\n"
-             "the data. In batches: rows, tokens and floating-point operations per second, counted\n"
-             "over the whole network. Memory is of this process, so name one model to know its own.",
+    .notes = "One text at a time: milliseconds from bytes to answer, on up to 200 rows spread\n"
+             "over the data. In batches: rows, tokens and floating-point operations per second,\n"
+             "counted over the whole network. Memory is of this process: name one model to know\n"
+             "its own.",
     .example = "ringkas bench model.onnx model_int8.onnx --data test.tsv --repeat 5",
     .min_operands = 1,
     .max_operands = 64,

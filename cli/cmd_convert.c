@@ -50,8 +50,8 @@ const cli_command cli_cmd_convert = {
     .usage = "IN.onnx -o OUT.onnx --to fp16|bf16|int8 [--io keep|convert]\n"
              "[--keep-op T,..] [--keep-node N,..] [--check FILE] [--json]",
     .options = options,
-    .notes = "int8 uses the ranges that training learned and that the file carries; a file without\n"
-             "them is refused. The input is never changed.",
+    .notes = "int8 uses the ranges that training learned and that the file carries; a file\n"
+             "without them is refused. The input is never changed.",
     .example = "ringkas convert model.onnx -o model_fp16.onnx --to fp16",
     .min_operands = 1,
     .max_operands = 1,

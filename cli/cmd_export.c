@@ -30,8 +30,8 @@ const cli_command cli_cmd_export = {
     .purpose = "write a model folder as one ONNX file",
     .usage = "DIR -o FILE [--opset N]",
     .options = options,
-    .notes = "Labels, cleaning and tokenizer go into the file's metadata, so the one file is enough\n"
-             "for eval and predict. Learned INT8 ranges become QuantizeLinear and\n"
+    .notes = "Labels, cleaning and tokenizer go into the file's metadata, so the one file is\n"
+             "enough for eval and predict. Learned INT8 ranges become QuantizeLinear and\n"
              "DequantizeLinear.",
     .example = "ringkas export out/model -o model.onnx",
     .min_operands = 1,

@@ -42,9 +42,9 @@ const cli_command cli_cmd_init = {
     .usage = "--train FILE --out DIR [--layers N] [--hidden N] [--heads N]\n"
              "[--vocab-size N] [--max-length N] [--clean STEPS] [--seed N] [--json]",
     .options = options,
-    .notes = "For trials and tests, and where no pretrained encoder is at hand; a pretrained one is\n"
-             "far better.",
-    .example = "ringkas init --train data/sample/train.tsv --layers 2 --hidden 64 --heads 4 --out tiny",
+    .notes = "For trials and tests, and where no pretrained encoder is at hand; a pretrained\n"
+             "one is far better.",
+    .example = "ringkas init --train data/sample/train.tsv --hidden 64 --heads 4 --out tiny",
     .min_operands = 0,
     .max_operands = 0,
     .run = run,

@@ -25,7 +25,8 @@ static char *find_data(const char *folder, const char *name)
         if (cli_is_file(path)) return path;
         free(path);
     }
-    cli_error("%s: holds no %s.tsv or %s.csv; train, valid and test are needed", folder, name, name);
+    cli_error("%s: holds no %s.tsv or %s.csv; train, valid and test are needed", folder, name,
+              name);
     return NULL;
 }
 
@@ -224,16 +225,29 @@ static int measure(pipeline *p, size_t kind)
     return v->compare ? CLI_DONE : CLI_FAILED;
 }
 
+/* A signal that came between two trainings, or after them. */
+static int go_on(const pipeline *p)
+{
+    if (!cli_stopped()) return CLI_DONE;
+    cli_error("stopped");
+    cli_say_resume(p->args);
+    return CLI_FAILED;
+}
+
 static int road(pipeline *p)
 {
     json_t *report = NULL;
     int code = make_base(p);
 
-    for (size_t i = 0; i < PIPE_KINDS && !code; i++)
+    for (size_t i = 0; i < PIPE_KINDS && !code; i++) {
         if (p->variant[i].folder) code = train(p, i);
+        if (!code) code = go_on(p);
+    }
     if (!code) code = make_files(p);
-    for (size_t i = 0; i < PIPE_KINDS && !code; i++)
+    for (size_t i = 0; i < PIPE_KINDS && !code; i++) {
         if (p->variant[i].wanted) code = measure(p, i);
+        if (!code) code = go_on(p);
+    }
     if (!code && !pipe_report(p, now() - p->began, &report)) code = CLI_FAILED;
     if (!code && p->args->json) cli_put_json(stdout, report);
     else if (!code) pipe_put_table(p);
@@ -309,8 +323,8 @@ const cli_command cli_cmd_pipeline = {
     .usage = "--model DIR --data DIR --out DIR [--qat fp16,int8] [options]\n"
              "--init --data DIR --out DIR [--layers N --hidden N --heads N --vocab-size N] ...",
     .options = options,
-    .notes = "Makes in OUT: model/ (FP32), model-fp16/ and model-int8/ where training for them ran,\n"
-             "model.onnx, model_fp16.onnx, model_int8.onnx, report.json and report.html.\n"
+    .notes = "Makes in OUT: model/ (FP32), model-fp16/ and model-int8/ where training for them\n"
+             "ran, model.onnx, model_fp16.onnx, model_int8.onnx, report.json, report.html.\n"
              "Training for FP16 or INT8 starts from the trained FP32 model: it has less to learn\n"
              "then, and one epoch is enough. Without --qat int8 there is no INT8 file: only\n"
              "training learns the ranges it needs.",

@@ -198,8 +198,9 @@ const cli_command cli_cmd_predict = {
     .usage = "MODEL [TEXT...] [--json]",
     .options = options,
     .notes = "MODEL is a model folder or an .onnx file. Texts are the arguments, or the lines of\n"
-             "standard input. Each gets one line, in order: label TAB probability TAB text; in the\n"
-             "text a tab, line end, control byte or backslash comes out as \\t \\n \\r \\xNN \\\\.\n"
+             "standard input. Each gets one line, in order: label TAB probability TAB text; in\n"
+             "the text a tab, line end, control byte or backslash comes out as\n"
+             "\\t \\n \\r \\xNN \\\\.\n"
              "A text that is not UTF-8 gets \"!error\" in place of a label, a line on standard\n"
              "error, and exit code 1 at the end. Texts longer than the model's length lose their\n"
              "end. Put -- before texts that start with a dash.",

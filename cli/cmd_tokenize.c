@@ -53,9 +53,9 @@ const cli_command cli_cmd_tokenize = {
     .purpose = "token ids of the lines of standard input",
     .usage = "MODEL <texts",
     .options = options,
-    .notes = "One line of ids per line, [CLS] and [SEP] included, cleaned and cut as the model does\n"
-             "it. No weights are read. A line that is not UTF-8 gives an empty line, a line on\n"
-             "standard error, and exit code 1 at the end.",
+    .notes = "One line of ids per line, [CLS] and [SEP] included, cleaned and cut as the model\n"
+             "does it. No weights are used. A line that is not UTF-8 gives an empty line, a line\n"
+             "on standard error, and exit code 1 at the end.",
     .example = "echo \"makanannya enak sekali\" | ringkas tokenize model.onnx",
     .min_operands = 1,
     .max_operands = 1,

@@ -130,9 +130,9 @@ const cli_command cli_cmd_train = {
     .usage = "--model DIR --train FILE --valid FILE --out DIR [--test FILE]\n"
              "[--qat none|fp16|int8] [options]",
     .options = options,
-    .notes = "Ctrl-C ends the step, saves the state and stops; the same command with --resume goes\n"
-             "on and ends at the same weights. A second Ctrl-C stops at once. training.jsonl in\n"
-             "the folder has a line per step.",
+    .notes = "Ctrl-C ends the step, saves the state and stops; the same command with --resume\n"
+             "goes on and ends at the same weights. A second Ctrl-C stops at once.\n"
+             "training.jsonl in the folder has a line per step.",
     .example = "ringkas train --model indobert --train train.tsv --valid valid.tsv \\\n"
                "    --test test.tsv --out out/model",
     .min_operands = 0,

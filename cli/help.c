@@ -55,6 +55,7 @@ void cli_help(const cli_command *c, FILE *to)
     }
     fputs("\nExample\n", to);
     put_lines(to, c->example, 2);
-    fputs("\nExit codes\n  0 done   1 could not: a file, a format, memory, a check   2 wrong use\n", to);
+    fputs("\nExit codes\n"
+          "  0 done   1 could not: a file, a format, memory, a check   2 wrong use\n", to);
     if (strcmp(c->name, "compare") == 0) fputs("  3 the drop is larger than --max-drop\n", to);
 }

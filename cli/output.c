@@ -9,7 +9,7 @@
 
 void cli_reserve_streams(void)
 {
-    /* The wrong direction on purpose: using a stream that was closed must fail, as it would have. */
+    /* The wrong direction on purpose: use of a stream that was closed must fail, as it would. */
     static const int mode[] = {O_WRONLY, O_RDONLY, O_RDWR};
     for (int fd = 0; fd < 3; fd++)
         while (fcntl(fd, F_GETFD) < 0 && errno == EBADF) {

@@ -30,8 +30,8 @@ typedef struct pipeline {
     double began;
 } pipeline;
 
-/* Points of training.jsonl as {step, loss, lr}, at most a few thousand; an empty list where there is
- * no such file. NULL when out of memory. */
+/* Points of training.jsonl as {step, loss, lr}, at most a few thousand; an empty list where there
+ * is no such file. NULL when out of memory. */
 json_t *pipe_curve(const char *folder);
 
 /* A state that can be resumed is in the folder. */

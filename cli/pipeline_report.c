@@ -84,7 +84,8 @@ static json_t *model_json(const pipeline *p)
 
 static json_t *run_json(const pipe_variant *v)
 {
-    json_t *curve = json_object_get(v->train, "curve"), *epochs = json_object_get(v->train, "epochs");
+    json_t *curve = json_object_get(v->train, "curve");
+    json_t *epochs = json_object_get(v->train, "epochs");
     return json_pack("{s:s, s:f, s:I, s:O?, s:O?}", "name", v->name, "seconds",
                      cli_num(v->train, "seconds"), "steps", (json_int_t)cli_num(v->train, "steps"),
                      "curve", curve, "epochs", epochs);
@@ -126,8 +127,9 @@ static json_t *report_object(const pipeline *p, double seconds)
     return json_pack("{s:i, s:s, s:s, s:o, s:f, s:o, s:s, s:I, s:o, s:o, s:o, s:o, s:o}",
                      "version", 1, "created", created, "ringkas", rk_version(), "command",
                      command_json(p->args), "seconds", seconds, "cpu", json_string(cpu), "isa",
-                     rk_isa(), "threads", (json_int_t)cli_num(p->variant[PIPE_FP32].eval, "threads"),
-                     "data", data_json(p), "model", model_json(p), "runs", runs, "results", results,
+                     rk_isa(), "threads",
+                     (json_int_t)cli_num(p->variant[PIPE_FP32].eval, "threads"), "data",
+                     data_json(p), "model", model_json(p), "runs", runs, "results", results,
                      "compare", compare);
 }
 

@@ -197,7 +197,8 @@ void cli_put_object(FILE *to, const json_t *object)
 
 void cli_put_eval(FILE *to, const json_t *e)
 {
-    const json_t *labels = json_object_get(e, "labels"), *confusion = json_object_get(e, "confusion");
+    const json_t *labels = json_object_get(e, "labels");
+    const json_t *confusion = json_object_get(e, "confusion");
     const json_t *ci = json_object_get(e, "accuracy_ci95");
     char size[CLI_SIZE_TEXT], rss[CLI_SIZE_TEXT];
     const size_t n = json_array_size(labels);

@@ -37,7 +37,7 @@ void cli_say(const cli_args *a, const char *format, ...)
     va_end(args);
 }
 
-/* ---- stopping --------------------------------------------------------------------------------- */
+/* ---- stopping ------------------------------------------------------------------------------- */
 
 static void on_signal(int number)
 {
@@ -93,7 +93,7 @@ void cli_say_resume(const cli_args *a)
     fputs(cli_given(a, "resume") ? "\n" : " --resume\n", stderr);
 }
 
-/* ---- progress ----------------------------------------------------------------------------------- */
+/* ---- progress ------------------------------------------------------------------------------- */
 
 static double now(void)
 {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The whole road on the sample data: trains a small encoder from nothing, exports, converts, measures,
-# and labels two texts with the INT8 file. Called by `make demo` after the build.
+# The whole road on the sample data: trains a small encoder from nothing, exports, converts,
+# measures, and labels two texts with the INT8 file. Called by `make demo` after the build.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"

@@ -53,8 +53,7 @@ refuse 1 "label.tsv:$line: .*positif.*positive" eval "$model" --data label.tsv
 refuse 1 "label.tsv:$line: .*positif.*positive" train --model "$model" \
     --train "$sample/train.tsv" --valid label.tsv --out out
 refuse 1 "label.tsv:$line: .*positif.*positive" train --model "$model" \
-    --train "$sample/train.tsv" --valid "$sample/valid.tsv" --test label.tsv --out out \
-   
+    --train "$sample/train.tsv" --valid "$sample/valid.tsv" --test label.tsv --out out
 refuse 1 "label.tsv:$line: .*positif" compare "$model" "$model" --data label.tsv
 sed '3s/\t/ /' "$sample/train.tsv" >tab.tsv
 refuse 1 "tab.tsv:3: " train --model "$model" --train tab.tsv --valid "$sample/valid.tsv" \

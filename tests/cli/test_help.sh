@@ -7,7 +7,8 @@ mentions() {
     shift
     run 0 "$command" --help
     check "$command --help talks on stderr" [ ! -s "$err" ]
-    for word in "$@" --threads --quiet --isa --help Usage Example "Exit codes" "ringkas $command"; do
+    for word in "$@" --threads --quiet --isa --help Usage Example "Exit codes" \
+        "ringkas $command"; do
         check "$command --help does not mention $word" grep -qF -- "$word" "$out"
     done
     check "$command --help has no purpose line" grep -q "^$command: ..*" "$out"

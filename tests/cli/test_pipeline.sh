@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The whole road in small: every file is there, the report says what eval says, a stopped run goes on.
+# The whole road in small: every file is there, the report says what eval says, a stopped run goes
+# on.
 . "$(dirname "$0")/lib.sh"
 mkdir data
 head -n 320 "$sample/train.tsv" >data/train.tsv

@@ -38,7 +38,8 @@ check "lines 2 and 4 are named" \
     [ "$(grep -oE '^ringkas: standard input:[0-9]+: invalid UTF-8' "$err" | grep -oE '[0-9]+:' |
         tr -d '\n')" = "2:4:" ]
 check "two lines on stderr" [ "$(wc -l <"$err")" = 2 ]
-check "a line for each" [ "$(cut -f3 "$out" | tr '\n' '|')" = 'satu|dua \xff\xfe|tiga|\xc0\x80|lima|' ]
+check "a line for each" \
+    [ "$(cut -f3 "$out" | tr '\n' '|')" = 'satu|dua \xff\xfe|tiga|\xc0\x80|lima|' ]
 check "errors stand in their places" [ "$(cut -f1 "$out" | grep -n '^!error$' | tr '\n' '|')" = \
     "2:!error|4:!error|" ]
 run 1 predict tiny.onnx --json <bytes

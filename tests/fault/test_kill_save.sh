@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# kill -9 at random moments of a training that saves after every step: the newest state is never lost,
-# each resumed run goes on from it, and the weights at the end are those of a run never killed.
+# kill -9 at random moments of a training that saves after every step: the newest state is never
+# lost, each resumed run goes on from it, and the weights at the end are those of a run that was
+# never killed.
 . "$RK_SOURCE/tests/cli/lib.sh"
 kills=${RK_KILLS:-50}
 RANDOM=${RK_SEED:-20}
@@ -14,8 +15,8 @@ train() { (exec_train "$@"); }
 exec_train() {
     local dir=$1
     shift
-    exec "$RINGKAS" train --model start --train train.tsv --valid valid.tsv --out "$dir" --epochs 60 \
-        --batch 16 --lr 1e-3 --max-length 64 --threads 1 "$@"
+    exec "$RINGKAS" train --model start --train train.tsv --valid valid.tsv --out "$dir" \
+        --epochs 60 --batch 16 --lr 1e-3 --max-length 64 --threads 1 "$@"
 }
 last_step() { sed 's/.*"step": *\([0-9]*\).*/\1/' "$1/training.jsonl" | tail -n 1; }
 # The step of the newest state that stands under its own name.
