@@ -139,7 +139,7 @@ static rk_status find_folds(pass *p)
     }
     if (st || p->folds) return st;
     if (codes)
-        return rk_fail(p->err, RK_E_ARG, "%s: its weights are int8 already", p->m->shown);
+        return rk_fail(p->err, RK_E_FORMAT, "%s: its weights are int8 already", p->m->shown);
     return rk_fail(p->err, RK_E_FORMAT,
                    "%s: carries no INT8 ranges; train with --qat int8 and export that model",
                    p->m->shown);
