@@ -96,7 +96,7 @@ static void put_character(rk_scratch *out, const rk_normalizer *n, waiting *w, u
     const unsigned bits = rk_char_class(cp);
     const bool apart = n->han && (bits & RK_CHAR_HAN);
 
-    if (n->clean && (cp == 0xfffd || (bits & RK_CHAR_REMOVED))) return;
+    if (n->clean && (bits & RK_CHAR_REMOVED)) return;
     if (n->clean && (bits & RK_CHAR_SPACE)) cp = ' ';
     if (apart) {
         flush(out, n, w);

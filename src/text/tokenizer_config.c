@@ -254,6 +254,10 @@ rk_status rk_tokenizer_open(rk_tokenizer **out, const char *folder, rk_error *er
     *out = NULL;
     rk_quote(name, folder, strlen(folder));
     if (!t) return rk_fail(err, RK_E_MEMORY, "%s: out of memory", name);
+    if (!rk_path_is_dir(folder)) {
+        rk_tokenizer_close(t);
+        return rk_fail(err, RK_E_OPEN, "%s: is not a folder; a model folder is wanted", name);
+    }
     st = read_vocabulary(t, folder, &fixed, err);
     if (!st) st = read_config(t, folder, "special_tokens_map.json", fixed, err);
     if (!st) st = read_config(t, folder, "tokenizer_config.json", fixed, err);

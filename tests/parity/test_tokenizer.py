@@ -74,6 +74,34 @@ def same_words(rng, folder, tokenizer, words):
                                  words_of(tokenizer, texts), texts)
 
 
+def rich(rng, base, words, work):
+    """A vocabulary of the texts' own characters and parts of words, in every script: few words are
+    then unknown, and longest match has choices everywhere."""
+    texts = list(textgen.strings(rng, 6000, words))
+    parts = "".join(words_of(base, texts)).split("\n")
+    vocabulary = dict.fromkeys(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
+    for word in parts:
+        for start in range(min(len(word), 30)):
+            for length in {1, rng.randint(1, 6)}:
+                if rng.random() < 0.97:
+                    vocabulary[("##" if start else "") + word[start:start + length]] = None
+    out = os.path.join(work, "rich")
+    os.mkdir(out)
+    with open(os.path.join(out, "vocab.txt"), "w", encoding="utf-8", newline="\n") as file:
+        file.writelines(token + "\n" for token in vocabulary)
+    with open(os.path.join(out, "config.json"), "w", encoding="utf-8") as file:
+        json.dump({"model_type": "bert"}, file)
+    tokenizer = backend(out)
+    want = reference(tokenizer, texts, 512)
+    known = sum(i != 1 for ids in want for i in ids) / sum(map(len, want))
+    print(f"rich vocabulary: {len(vocabulary)} tokens, {known:.3f} of the ids known")
+    if known < 0.9:
+        print("rich vocabulary: too many unknown for a test")
+        return 1
+    bad = textgen.compare("rich vocabulary", textgen.probe_ids(out, 512, texts), want, texts)
+    return bad + saved(rng, out, "rich", tokenizer, words, "save", work)
+
+
 def saved(rng, folder, name, tokenizer, words, how, work):
     """A folder that we wrote reads the same in transformers."""
     out = os.path.join(work, f"{name}-{how}")
@@ -128,7 +156,9 @@ def variants(base):
         AddedToken("<<<", normalized=False), AddedToken(" a ", normalized=False),
         AddedToken("bukan", single_word=True, normalized=False),
         AddedToken("[sep]", special=True)])
-    yield "added tokens", json.loads(tokenizer.to_str())
+    doc = json.loads(tokenizer.to_str())
+    yield "added tokens", doc
+    yield "added tokens, no pre-tokenizer", dict(doc, pre_tokenizer=None)
 
 
 def odd_files(rng, folder, words, work):
@@ -192,6 +222,7 @@ def main():
         for how in ("save", "json"):
             bad += saved(rng, bert, "indobert", from_file, words, how, work)
         bad += saved(rng, e5, "e5", from_vocab, words, "save", work)
+        bad += rich(rng, from_file, words, work)
         bad += odd_files(rng, bert, words, work)
         bad += word_borders(bert, work)
     return 1 if bad else 0

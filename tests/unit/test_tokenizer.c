@@ -108,6 +108,7 @@ static void test_encode(void **state)
     encodes(t, "", 8, "2 3");
     encodes(t, "Enaknya!", 8, "2 7 8 9 3");
     encodes(t, "ab abb x", 8, "2 5 6 5 6 6 1 3");
+    encodes(t, "abz enakz", 8, "2 1 1 3");
     encodes(t, "ab abb x", 7, "2 5 6 5 6 6 3 cut");
     encodes(t, "ab", 4, "2 5 6 3");
     encodes(t, "ab", 3, "2 5 3 cut");
@@ -270,6 +271,12 @@ static void test_words(void **state)
                   "\"max_input_chars_per_word\": 5, " VOCAB "}, " TWO "}");
     assert_non_null(t);
     encodes(t, "aenak aenaka", 9, "2 5 7 1 3");
+    rk_tokenizer_close(t);
+    t = open_json("{\"model\": {\"type\": \"WordPiece\", \"max_input_chars_per_word\": 3, "
+                  "\"vocab\": {\"[PAD]\": 0, \"[UNK]\": 1, \"[CLS]\": 2, \"[SEP]\": 3, "
+                  "\"\xc3\x9f\": 4, \"##\xc3\x9f\": 5}}, " TWO "}");
+    assert_non_null(t);
+    encodes(t, "\xc3\x9f\xc3\x9f\xc3\x9f \xc3\x9f\xc3\x9f\xc3\x9f\xc3\x9f", 9, "2 4 5 5 1 3");
     rk_tokenizer_close(t);
 }
 

@@ -94,6 +94,9 @@ static void test_folder(void **state)
 {
     rk_tokenizer *t;
     (void)state;
+    scratch_remove(scratch_path("m"));
+    assert_int_equal(rk_tokenizer_open(&t, scratch_path("m"), &err), RK_E_OPEN);
+    assert_non_null(strstr(err.message, "not a folder"));
     empty_folder();
     folder_refused(RK_E_OPEN, "neither tokenizer.json nor vocab.txt");
     write_file("m/vocab.txt", vocab);
@@ -112,6 +115,10 @@ static void test_folder(void **state)
     rk_tokenizer_close(open_folder());
     write_file("m/tokenizer_config.json", "{\"unk_token\": \"[PAD]\"}");
     folder_refused(RK_E_FORMAT, "\"unk_token\" is \"[PAD]\" here, \"[UNK]\" in tokenizer.json");
+    write_file("m/tokenizer_config.json", "{\"tokenize_chinese_chars\": false}");
+    folder_refused(RK_E_FORMAT, "\"tokenize_chinese_chars\" is false here and true");
+    write_file("m/tokenizer_config.json", "{\"strip_accents\": false}");
+    folder_refused(RK_E_FORMAT, "\"strip_accents\" is false here and true");
     write_file("m/tokenizer_config.json", "{\"strip_accents\": 3}");
     folder_refused(RK_E_FORMAT, "\"strip_accents\" must be true or false");
     write_file("m/tokenizer_config.json", "{]");
@@ -218,6 +225,19 @@ static void test_vocab_lines(void **state)
     vocab_refused(LITERAL(""), "the file is empty");
 }
 
+/* Of equal tokens the last counts; the ids of the others, and of empty lines, name nothing. */
+static void test_vocab_doubles(void **state)
+{
+    rk_tokenizer *t = open_vocab(LITERAL(FIVE "a\n\na\n\n"));
+    (void)state;
+    assert_non_null(t);
+    assert_int_equal(rk_tokenizer_size(t), 9);
+    assert_null(rk_tokenizer_token(t, 5));
+    assert_null(rk_tokenizer_token(t, 6));
+    assert_string_equal(rk_tokenizer_token(t, 7), "a");
+    rk_tokenizer_close(t);
+}
+
 static void test_vocab_limits(void **state)
 {
     char *big = malloc(8 << 20);
@@ -316,6 +336,7 @@ int main(void)
         cmocka_unit_test(test_disagree),
         cmocka_unit_test(test_config),
         cmocka_unit_test(test_vocab_lines),
+        cmocka_unit_test(test_vocab_doubles),
         cmocka_unit_test(test_vocab_limits),
         cmocka_unit_test(test_save),
         cmocka_unit_test(test_memory),
