@@ -218,7 +218,10 @@ static rk_status put_files(rk_run *r, const char *temp, size_t previous, rk_erro
         if (!st && wanted) {
             if (i == 0) st = put_blocks(r, path, false, err);
             if (i == 1) st = put_best(r, path, previous, err);
-            if (i == 2) st = rk_ranges_save(r->ranges, &r->config, r->params, path, err);
+            if (i == 2) {
+                rk_ranges_weights(r->ranges, r->params);
+                st = rk_ranges_save(r->ranges, &r->config, r->params, path, err);
+            }
             if (i == 3) st = rk_ranges_save(r->best_ranges, &r->config, r->params, path, err);
             if (!st) st = checksum_file(&sum, path, err);
             if (!st) {

@@ -115,6 +115,7 @@ static void keep_best(rk_run *r)
     memcpy(r->best, r->params->block, r->params->count * sizeof(float));
     if (r->ranges && r->ranges->site)
         memcpy(r->best_ranges->site, r->ranges->site, r->ranges->sites * sizeof *r->ranges->site);
+    if (r->best_ranges) rk_ranges_weights(r->best_ranges, r->params);
 }
 
 static rk_status end_epoch(rk_run *r, rk_error *err)
