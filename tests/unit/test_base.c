@@ -353,7 +353,8 @@ static void json_fields(void **state)
 {
     static const char text[] =
         "{\"n\": 768.0, \"big\": 1000000000000000019884624838656, \"edge\": 9223372036854775807,"
-        " \"past\": -9223372036854775809, \"text\": \"5\", \"yes\": true, \"minus\": -1,"
+        " \"twenty\": 18446744073709551616, \"past\": -9223372036854775809,"
+        " \"text\": \"5\", \"yes\": true, \"minus\": -1,"
         " \"half\": 0.5, \"none\": null, \"in\": \"12345678901234567890123 \\\"1\"}";
     json_t *o;
     size_t n = 7;
@@ -378,6 +379,8 @@ static void json_fields(void **state)
     assert_true(n == (size_t)INT64_MAX);
     assert_int_equal(rk_json_double(&x, o, "big", 0, 1e40, "f", &err), RK_OK);
     assert_true(x == 1e30);
+    assert_int_equal(rk_json_double(&x, o, "twenty", 0, 1e40, "f", &err), RK_OK);
+    assert_true(x == 0x1p64);
     assert_int_equal(rk_json_double(&x, o, "past", -1e40, 0, "f", &err), RK_OK);
     assert_true(x == -0x1p63);
     assert_int_equal(rk_json_double(&x, o, "half", 1, 2, "f", &err), RK_E_FORMAT);

@@ -126,6 +126,10 @@ static void AN_07_08_wrong_reader_wrong_name(void **state)
     rk_weights_close(accepted("no ending", scratch_path("plain")));
     assert_int_equal(rename(scratch_path("zip.safetensors"), scratch_path("plain")), 0);
     rk_weights_close(accepted("no ending", scratch_path("plain")));
+    /* cut, and its length starts like JSON */
+    scratch_write("cut.safetensors", "{\0\0\0\0\0\0\0{\"a\":", 13);
+    refused("SW-01", rk_weights_open, scratch_path("cut.safetensors"), RK_E_FORMAT,
+            "header of 123 bytes in a file of 13");
     scratch_write("short.safetensors", "\1\0\0", 3);
     refused("ST-01", rk_weights_open, scratch_path("short.safetensors"), RK_E_FORMAT,
             "3 bytes; the header's length alone takes 8");
@@ -194,6 +198,7 @@ static void ST_43_44_shards(void **state)
         {"ST-43 absolute", MAP("\"a\":\"/etc/passwd\""), "is not the name of a file in this f"},
         {"ST-43 below", MAP("\"a\":\"x/one.safetensors\""), "is not the name of a file"},
         {"ST-43 backslash", MAP("\"a\":\"..\\\\one\""), "is not the name of a file"},
+        {"ST-43 backslash", MAP("\"a\":\"x\\\\one\""), "is not the name of a file"},
         {"ST-43 dots", MAP("\"a\":\"..\""), "is not the name of a file"},
         {"ST-43 empty", MAP("\"a\":\"\""), "is not the name of a file"},
         {"ST-43 ESC", MAP("\"a\":\"\\u001b[1m\""), "shard \"\\x1b[1m\" is not the name"},
@@ -350,7 +355,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(AN_06_to_09_kinds), cmocka_unit_test(AN_07_08_wrong_reader_wrong_name),
-        cmocka_unit_test(lengths_like_magic_numbers), cmocka_unit_test(AN_10_14_17), cmocka_unit_test(ST_43_44_shards),
+        cmocka_unit_test(lengths_like_magic_numbers), cmocka_unit_test(AN_10_14_17),
+        cmocka_unit_test(ST_43_44_shards),
         cmocka_unit_test(shards_read), cmocka_unit_test(folder_looks_in_order),
         cmocka_unit_test(folder_refuses),
     };

@@ -165,6 +165,7 @@ static const row ROWS[] = {
     {"PK-07 BINPUT mark", P("\200\002(q\000."), "no value to remember"},
     {"PK-07 MEMOIZE", P("\200\002\224."), "no value to remember"},
     {"PK-08 BINGET", WITH("h\005"), "memo slot 5 was never filled"},
+    {"PK-08 BINGET between", WITH("Nq\000h\005"), "memo slot 5 was never filled"},
     {"PK-08 LONG_BINGET", WITH("j\377\377\377\377"), "memo slot 4294967295 was never filled"},
     {"PK-08 LONG_BINPUT", WITH("Nr\377\377\377\377"), "memo slot 4294967295 after"},
     {"PK-08 good", WITH("Nq\000h\000\206"), NULL},

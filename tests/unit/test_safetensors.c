@@ -147,6 +147,7 @@ static const row ROWS[] = {
     {"ST-36 NUL", "{\"a\\u0000\":" X4 "}", 4, "safetensors:1: not valid JSON"},
     {"ST-36 newline", "{\"a\\n\":" X4 "}", 4,
      "tensor \"a\\x0a\": the name is empty or has control"},
+    {"ST-36 DEL", "{\"a\x7f\":" X4 "}", 4, "tensor \"a\\x7f\": "},
     {"ST-36 ESC", "{\"\\u001b[31m\":" X4 "}", 4, "tensor \"\\x1b[31m\": "},
     {"entry number", "{\"x\":1}", 0, "must be an object with dtype"},
     {"no tensors", "{}", 0, NULL},
