@@ -7,12 +7,19 @@
 
 enum { TILE_ROWS = 6, TILE_COLUMNS = 16, TILE_AHEAD = 1024 };
 
+/* The epilogue is code of its own, once for all heights. */
+static __attribute__((noinline)) void tile_finish(const rk_product *p, size_t row, size_t rows,
+                                                  size_t panel, const v16 *sums)
+{
+    for (size_t r = 0; r < rows; r++) rk_epilogue_f32(p, row + r, panel * TILE_COLUMNS, sums[r]);
+}
+
 V16_INLINE void tile_run(const size_t rows, const rk_product *p, size_t row, size_t panel)
 {
     const size_t ld = p->x_stride, steps = p->w->depth;
     const uint8_t *w = (const uint8_t *)p->w->data + panel * p->w->panel_bytes;
     const uint8_t *x = p->x + row * ld;
-    v16 c[TILE_ROWS];
+    v16 c[TILE_ROWS], sums[TILE_ROWS];
 
 #pragma GCC unroll 6
     for (size_t r = 0; r < rows; r++) c[r] = v16_set(0.0f);
@@ -29,7 +36,8 @@ V16_INLINE void tile_run(const size_t rows, const rk_product *p, size_t row, siz
         x += 4;
     }
 #pragma GCC unroll 6
-    for (size_t r = 0; r < rows; r++) rk_epilogue_f32(p, row + r, panel * TILE_COLUMNS, c[r]);
+    for (size_t r = 0; r < rows; r++) sums[r] = c[r];
+    tile_finish(p, row, rows, panel, sums);
 }
 
 #include "compute/avx2/tile.h"

@@ -21,14 +21,29 @@ static inline void widen(int16_t *out, const uint8_t *x, size_t left)
     if (n % 2) out[n] = 0;
 }
 
+/* The epilogue is code of its own, once for all heights. */
+static __attribute__((noinline)) void tile_finish(const rk_product *p, size_t row, size_t rows,
+                                                  size_t panel, __m256i (*sums)[2])
+{
+    const int32_t *comp = p->w->comp + panel * TILE_COLUMNS;
+
+    for (size_t r = 0; r < rows; r++) {
+        _Alignas(32) int32_t sum[TILE_COLUMNS];
+        for (size_t h = 0; h < 2; h++) {
+            const __m256i z = _mm256_loadu_si256((const __m256i *)(const void *)(comp + 8 * h));
+            _mm256_store_si256((__m256i *)(void *)(sum + 8 * h), _mm256_sub_epi32(sums[r][h], z));
+        }
+        rk_epilogue_s32(p, row + r, panel * TILE_COLUMNS, v16_load_s32(sum));
+    }
+}
+
 V16_INLINE void tile_run(const size_t rows, const rk_product *p, size_t row, size_t panel)
 {
     const size_t ld = p->x_stride, depth = p->w->depth;
     const uint8_t *w = (const uint8_t *)p->w->data + panel * p->w->panel_bytes;
     const uint8_t *x = p->x + row * ld;
-    const int32_t *comp = p->w->comp + panel * TILE_COLUMNS;
     _Alignas(32) int16_t wide[TILE_ROWS][BLOCK];
-    __m256i c[TILE_ROWS][2];
+    __m256i c[TILE_ROWS][2], sums[TILE_ROWS][2];
 
 #pragma GCC unroll 6
     for (size_t r = 0; r < rows; r++) c[r][0] = c[r][1] = _mm256_setzero_si256();
@@ -51,14 +66,12 @@ V16_INLINE void tile_run(const size_t rows, const rk_product *p, size_t row, siz
             w += TILE_STEP;
         }
     }
+#pragma GCC unroll 6
     for (size_t r = 0; r < rows; r++) {
-        _Alignas(32) int32_t sum[TILE_COLUMNS];
-        for (size_t h = 0; h < 2; h++) {
-            const __m256i z = _mm256_loadu_si256((const __m256i *)(const void *)(comp + 8 * h));
-            _mm256_store_si256((__m256i *)(void *)(sum + 8 * h), _mm256_sub_epi32(c[r][h], z));
-        }
-        rk_epilogue_s32(p, row + r, panel * TILE_COLUMNS, v16_load_s32(sum));
+        sums[r][0] = c[r][0];
+        sums[r][1] = c[r][1];
     }
+    tile_finish(p, row, rows, panel, sums);
 }
 
 #include "compute/avx2/tile.h"

@@ -18,7 +18,7 @@ static inline __m512 tile_mac(__m512 acc, const uint8_t *x, __m512 w)
     return _mm512_fmadd_ps(_mm512_set1_ps(*(const float *)(const void *)x), w, acc);
 }
 
-#define tile_put(product, row, col, acc) rk_epilogue_f32(product, row, col, acc)
+#define tile_put(product, row, col, acc) rk_epilogue_f32(product, row, col, *(acc))
 
 #include "compute/avx512/tile.h"
 

@@ -6,7 +6,7 @@
  *   TILE_STEP                      bytes of a panel a step (32 columns)
  *   tile_load(panel, half)         weights of columns 16 half .. 16 half + 15
  *   tile_mac(acc, x, weights)      x: address of 4 bytes
- *   tile_put(product, row, col, acc)  the epilogue of 16 columns of a row
+ *   tile_put(product, row, col, acc)  the epilogue of 16 columns of a row; acc: address of a tile_acc
  * and gets tile_span. */
 #ifndef RK_COMPUTE_AVX512_TILE_H
 #define RK_COMPUTE_AVX512_TILE_H
@@ -15,13 +15,24 @@
 
 enum { TILE_ROWS = 13, TILE_COLUMNS = 32, TILE_AHEAD = 1536 };
 
+/* The epilogue is code of its own, once for all heights: the sums pass through the first cache, which
+ * costs little beside the K steps that made them. */
+static __attribute__((noinline)) void tile_finish(const rk_product *p, size_t row, size_t rows,
+                                                  size_t panel, const tile_acc *sums)
+{
+    for (size_t r = 0; r < rows; r++) {
+        tile_put(p, row + r, panel * TILE_COLUMNS, &sums[2 * r]);
+        tile_put(p, row + r, panel * TILE_COLUMNS + 16, &sums[2 * r + 1]);
+    }
+}
+
 /* rows is a constant at every call, so that all loops over it unroll. */
 V16_INLINE void tile_run(const size_t rows, const rk_product *p, size_t row, size_t panel)
 {
     const size_t ld = p->x_stride, steps = p->w->depth / p->w->kernel->k_side;
     const uint8_t *w = (const uint8_t *)p->w->data + panel * p->w->panel_bytes;
     const uint8_t *x = p->x + row * ld;
-    tile_acc c[TILE_ROWS][2];
+    tile_acc c[TILE_ROWS][2], sums[TILE_ROWS * 2];
 
 #pragma GCC unroll 13
     for (size_t r = 0; r < rows; r++) memset(c[r], 0, sizeof c[r]);
@@ -39,9 +50,10 @@ V16_INLINE void tile_run(const size_t rows, const rk_product *p, size_t row, siz
     }
 #pragma GCC unroll 13
     for (size_t r = 0; r < rows; r++) {
-        tile_put(p, row + r, panel * TILE_COLUMNS, c[r][0]);
-        tile_put(p, row + r, panel * TILE_COLUMNS + 16, c[r][1]);
+        sums[2 * r] = c[r][0];
+        sums[2 * r + 1] = c[r][1];
     }
+    tile_finish(p, row, rows, panel, sums);
 }
 
 static void tile_rows(size_t rows, const rk_product *p, size_t row, size_t panel)

@@ -19,7 +19,7 @@ static inline __m512 tile_mac(__m512 acc, const uint8_t *x, __m512i w)
     return _mm512_dpbf16_ps(acc, (__m512bh)pair, (__m512bh)w);
 }
 
-#define tile_put(product, row, col, acc) rk_epilogue_f32(product, row, col, acc)
+#define tile_put(product, row, col, acc) rk_epilogue_f32(product, row, col, *(acc))
 
 #include "compute/avx512/tile.h"
 

@@ -21,7 +21,7 @@ static inline __m512i tile_mac(__m512i acc, const uint8_t *x, __m512i w)
 #define tile_put(product, row, col, acc)                                                       \
     rk_epilogue_s32(product, row, col,                                                         \
                     _mm512_cvtepi32_ps(_mm512_sub_epi32(                                       \
-                        acc, _mm512_loadu_si512((product)->w->comp + (col)))))
+                        *(acc), _mm512_loadu_si512((product)->w->comp + (col)))))
 
 #include "compute/avx512/tile.h"
 
