@@ -93,7 +93,8 @@ static rk_status reserve(rk_net *net, size_t longest, rk_error *err)
     const size_t each = rk_attention_scratch(longest, net->config->hidden / net->config->heads);
 
     if (!grows && each <= net->scratch_each) return RK_OK;
-    if (net->tokens > net->cap_tokens) net->cap_tokens = net->tokens + net->tokens / 8;
+    if (net->tokens > net->cap_tokens)
+        net->cap_tokens = rk_round_tokens(net->tokens + net->tokens / 8);
     if (net->rows > net->cap_rows) net->cap_rows = net->rows;
     if (net->pairs > net->cap_pairs) net->cap_pairs = net->pairs + net->pairs / 8;
     if (each > net->scratch_each) net->scratch_each = each;

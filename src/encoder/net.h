@@ -109,6 +109,12 @@ rk_status rk_net_backward(rk_net *net, const rk_batch *batch, const float *dlogi
 
 enum { RK_CHUNK = 32 }; /* tokens a piece of parallel work holds */
 
+/* Tokens of a batch as its products count them: whole blocks of 32. */
+static inline size_t rk_round_tokens(size_t tokens)
+{
+    return (tokens + RK_CHUNK - 1) / RK_CHUNK * RK_CHUNK;
+}
+
 static inline size_t rk_chunks(size_t rows)
 {
     return (rows + RK_CHUNK - 1) / RK_CHUNK;

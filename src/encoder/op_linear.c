@@ -1,5 +1,6 @@
 /* Linear layers, and what QAT does to their inputs. */
 #include <math.h>
+#include <string.h>
 
 #include "encoder/net.h"
 
@@ -17,16 +18,33 @@ static void to_bf16(const rk_net *net, uint16_t *y, const float *x, size_t rows,
                             rk_chunk_rows(c, rows) * cols);
 }
 
+/* Rows that a product computes. A product is compiled for its shape, and batches of ragged rows
+ * have almost as many token counts as there are batches; rounded up, they share a few. The extra
+ * rows are zero, so they add nothing to a weight's gradient. */
+static size_t product_rows(const rk_net *net, size_t rows)
+{
+    return rows == net->tokens && rows > net->rows ? rk_round_tokens(rows) : rows;
+}
+
+/* x is one of the net's own buffers, which have room for whole blocks of tokens. */
+static void clear_rows(const rk_net *net, const float *x, size_t from, size_t to, size_t cols)
+{
+    unsigned char *at = net->arena + ((const unsigned char *)x - net->arena);
+    if (to > from) memset(at + from * cols * sizeof(float), 0, (to - from) * cols * sizeof(float));
+}
+
 rk_status rk_linear(rk_net *net, float *y, const rk_input *in, const float *w, const float *bias,
                     size_t rows, size_t out, size_t cols, rk_error *err)
 {
     const bool half = net->compute == RK_DT_BF16;
+    const size_t m = product_rows(net, rows);
     const rk_operand a = {half ? (const void *)in->x16 : (const void *)in->x, cols, false};
     const rk_operand b = {weights(net, w), cols, true};
     rk_status st;
 
-    if (half) to_bf16(net, in->x16, in->x, rows, cols);
-    st = rk_matmul_run(net->mm, y, out, false, a, b, bias, rows, out, cols, net->compute, err);
+    clear_rows(net, in->x, rows, m, cols);
+    if (half) to_bf16(net, in->x16, in->x, m, cols);
+    st = rk_matmul_run(net->mm, y, out, false, a, b, bias, m, out, cols, net->compute, err);
     if (!st) rk_round(net, y, rows, out);
     return st;
 }
@@ -44,18 +62,20 @@ rk_status rk_linear_back(rk_net *net, float *dx, float *dw, float *db, const flo
                          rk_error *err)
 {
     const bool half = net->compute == RK_DT_BF16;
+    const size_t m = product_rows(net, rows);
     const void *d = half ? (const void *)net->d16 : (const void *)dy;
     const void *x = half ? (const void *)in->x16 : (const void *)in->x;
     rk_status st;
 
     column_sums(net, db, dy, rows, out);
-    if (half) to_bf16(net, net->d16, dy, rows, out);
+    clear_rows(net, dy, rows, m, out);
+    if (half) to_bf16(net, net->d16, dy, m, out);
     st = rk_matmul_run(net->mm, dx, cols, false, (rk_operand){d, out, false},
-                       (rk_operand){weights(net, w), cols, false}, NULL, rows, cols, out,
-                       net->compute, err);
+                       (rk_operand){weights(net, w), cols, false}, NULL, m, cols, out, net->compute,
+                       err);
     if (!st)
         st = rk_matmul_run(net->mm, dw, cols, true, (rk_operand){d, out, true},
-                           (rk_operand){x, cols, false}, NULL, out, cols, rows, net->compute, err);
+                           (rk_operand){x, cols, false}, NULL, out, cols, m, net->compute, err);
     return st;
 }
 

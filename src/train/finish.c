@@ -26,7 +26,7 @@ static json_t *ringkas_json(const rk_run *r)
         "{s:i s:s s:s s:I s:{s:s s:s s:I s:I s:f s:f s:f s:f s:s s:I s:I s:I s:f s:I s:O}}",
         "format", 1, "version", RK_VERSION, "clean", clean ? clean : "none", "max_length",
         (json_int_t)r->max_length, "training", "model", o->model, "qat", qat[o->qat],
-        "epochs_asked", (json_int_t)o->epochs, "batch", (json_int_t)o->batch, "lr", o->lr,
+        "epochs_asked", (json_int_t)o->epochs, "batch", (json_int_t)o->batch, "lr", r->lr,
         "weight_decay", o->weight_decay, "warmup", o->warmup, "clip", o->clip, "compute",
         o->compute == RK_COMPUTE_BF16 ? "bf16" : "f32", "seed", (json_int_t)o->seed, "rows",
         (json_int_t)r->train.rows, "steps", (json_int_t)r->step, "seconds", r->seconds,

@@ -19,7 +19,7 @@ void rk_train_defaults(rk_train_options *o)
     memset(o, 0, sizeof *o);
     o->epochs = 3;
     o->batch = 16;
-    o->lr = 2e-5;
+    o->lr = -1.0;
     o->weight_decay = 0.01;
     o->dropout = -1.0;
     o->clip = 1.0;
@@ -37,7 +37,7 @@ static rk_status check_options(const rk_train_options *o, rk_error *err)
         return rk_fail(err, RK_E_ARG, "batch must be at least 1 and max length at least 2");
     if (o->epochs == 0 && o->qat == RK_QAT_NONE)
         return rk_fail(err, RK_E_ARG, "0 epochs do nothing without quantisation-aware training");
-    if (!(o->lr >= 0.0 && o->lr <= 1e10) || !(o->weight_decay >= 0.0 && o->weight_decay < 1e3))
+    if (!(o->lr >= -100.0 && o->lr <= 1e10) || !(o->weight_decay >= 0.0 && o->weight_decay < 1e3))
         return rk_fail(err, RK_E_ARG, "learning rate and weight decay must be numbers from 0 up");
     if (!(o->dropout < 1.0) || !(o->warmup >= 0.0) || !(o->clip >= 0.0))
         return rk_fail(err, RK_E_ARG, "dropout must be below 1; warm-up and clip from 0 up");
@@ -99,9 +99,17 @@ static rk_status make_net(rk_run *r, rk_error *err)
     return st;
 }
 
+/* The rate that BERT's authors use for the base size; a smaller model wants the upper end of their
+ * range (Devlin et al. 2019, appendix A.3: 2e-5 to 5e-5). */
+static double usual_rate(const rk_bert_config *c)
+{
+    return c->hidden >= 768 ? 2e-5 : 5e-5;
+}
+
 static void plan(rk_run *r)
 {
     const rk_train_options *o = r->o;
+    r->lr = o->lr >= 0.0 ? o->lr : -o->lr * usual_rate(&r->config);
     r->steps_per_epoch = (r->train.rows + o->batch - 1) / o->batch;
     r->total = r->steps_per_epoch * o->epochs;
     if (o->max_steps && o->max_steps < r->total) r->total = o->max_steps;
@@ -162,7 +170,7 @@ static rk_status one_step(rk_run *r, const rk_gather *g, size_t rows, float *dlo
                             .train = true,
                             .seed = o->seed,
                             .stream = r->step + 1};
-    const rk_adamw a = {o->lr * rk_schedule_linear(r->step, r->warmup, r->total), o->weight_decay,
+    const rk_adamw a = {r->lr * rk_schedule_linear(r->step, r->warmup, r->total), o->weight_decay,
                         0.9, 0.999, 1e-8};
     double gscale = 1.0;
     rk_status st;

@@ -33,6 +33,7 @@ typedef struct rk_run {
     rk_net *net;
 
     size_t steps_per_epoch, total, warmup;
+    double lr;         /* the peak rate in force */
     size_t step;       /* updates done */
     size_t epoch;      /* epochs done */
     size_t best_epoch; /* 0: none yet */

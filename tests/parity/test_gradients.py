@@ -78,6 +78,10 @@ def reference(model, rows, labels):
 def compare(name, got, logits, grads, limit_logits, limit_grad):
     check(f"{name}: logits", np.abs(got["logits"] - logits).max() / np.abs(logits).max(),
           limit_logits)
+    gradients(name, got, grads, limit_grad)
+
+
+def gradients(name, got, grads, limit):
     largest = max(np.linalg.norm(g) for g in grads.values())
     worst, where = 0.0, ""
     for n, g in grads.items():
@@ -88,7 +92,7 @@ def compare(name, got, logits, grads, limit_logits, limit_grad):
         rel = d / norm if norm > 1e-6 * largest else d / largest
         if rel > worst:
             worst, where = rel, n
-    check(f"{name}: worst gradient ({where})", worst, limit_grad)
+    check(f"{name}: worst gradient ({where})", worst, limit)
     assert set(grads) == {n[5:] for n in got if n.startswith("grad.")}, "every parameter has one"
 
 
@@ -124,10 +128,9 @@ def qat_case(name, folder, rows, labels, qat, deep=False):
     torch.nn.functional.cross_entropy(logits, torch.as_tensor(labels)).backward()
     grads = {n: p.grad.numpy() if p.grad is not None else np.zeros(p.shape, np.float32)
              for n, p in params.items()}
-    if deep:
-        effect(name, got, logits.detach().numpy(), probe(folder, rows, labels)[0])
-    else:
-        compare(name, got, logits.detach().numpy(), grads, *QAT_LIMITS[qat])
+    effect(name, got, logits.detach().numpy(), probe(folder, rows, labels)[0])
+    if not deep:
+        gradients(name, got, grads, QAT_GRADIENTS)
 
 
 def layers(name, twin, got, lengths):
@@ -155,7 +158,8 @@ def effect(name, got, logits, plain):
     check(f"{name}: difference as a share of quantisation's own effect", ours / whole, 1.0)
 
 
-QAT_LIMITS = {"fp16": (2e-3, 2e-2), "int8": (1e-2, 5e-2)}
+# Two layers: the flips have moved the point where the gradient is taken by a few percent at most.
+QAT_GRADIENTS = 5e-2
 
 with tempfile.TemporaryDirectory() as tmp:
     rng = np.random.default_rng(1)
