@@ -16,7 +16,8 @@ enum {
     HEADER_MAX = 100000000,                       /* bytes; the cap of the format's own reader */
     SOME = 1024,                                  /* more than the limit, to be counted and named */
     BRACKETS_MAX = 3 * (RK_TENSORS_MAX + SOME),   /* an entry, its shape, its offsets */
-    COMMAS_MAX = (3 + RK_MAX_RANK + 2) * (RK_TENSORS_MAX + SOME)
+    COMMAS_EACH = 5,                              /* per bracket: 11 of 15 at rank 8 */
+    METADATA_MAX = 65536                          /* values */
 };
 
 typedef struct span {
@@ -62,7 +63,7 @@ static bool too_many_values(const char *text, size_t length)
             commas++;
         }
     }
-    return brackets > BRACKETS_MAX || commas > COMMAS_MAX;
+    return brackets > BRACKETS_MAX || commas > METADATA_MAX + COMMAS_EACH * brackets;
 }
 
 static bool read_sizes(size_t *out, const json_t *array)
