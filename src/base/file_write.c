@@ -152,16 +152,21 @@ rk_status rk_writer_commit(rk_writer *w, rk_error *err)
         goto fail;
     }
     w->fd = -1;
+    dir = rk_path_dir(w->path);   /* what may fail comes before the rename */
+    if (!dir) {
+        st = rk_fail(err, RK_E_MEMORY, "out of memory");
+        goto fail;
+    }
     if (rename(w->temp, w->path) < 0) {
         st = io_fail(err, w->path, "renaming");
         goto fail;
     }
-    dir = rk_path_dir(w->path);
-    st = dir ? sync_folder(dir, err) : rk_fail(err, RK_E_MEMORY, "out of memory");
+    st = sync_folder(dir, err);
     rk_free(dir);
     writer_free(w);
     return st;
 fail:
+    rk_free(dir);
     rk_writer_abort(w);
     return st;
 }
