@@ -292,9 +292,11 @@ static void settle_values(rk_half_plan *p, const bool *huge)
             p->half_value[i] = v->output != RK_NONE && p->o->convert_io;
         } else {
             const rk_schema *s = p->schema[v->node];
-            if (p->node[v->node] == RK_HN_CAST) p->half_value[i] = flexible_is_half(p, v, huge);
+            const bool can = allows_half(p, s, rk_schema_output(s, v->slot, NULL));
+            if (p->node[v->node] == RK_HN_CAST)
+                p->half_value[i] = can && flexible_is_half(p, v, huge);
             else if (p->node[v->node] == RK_HN_HALF)
-                p->half_value[i] = allows_half(p, s, rk_schema_output(s, v->slot, NULL));
+                p->half_value[i] = can;
         }
     }
 }

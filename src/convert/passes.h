@@ -23,8 +23,9 @@ typedef struct rk_half_options {
 rk_status rk_to_half(rk_onnx *m, const rk_half_options *o, json_t *report, rk_error *err);
 
 /* Folds the rounding of weights and tables that the file's QuantizeLinear nodes describe into int8
- * initializers (doc/FORMATS.md, "With learned INT8 ranges"). A file without such nodes is RK_E_FORMAT.
- * Sets in report: nodes, kept_float, casts, clamped as above, and quantised{weights,tables,inputs}.
+ * initializers (doc/FORMATS.md, "With learned INT8 ranges"). A file without such nodes is
+ * RK_E_FORMAT. Sets in report: nodes, kept_float, casts, clamped as above, and
+ * quantised{weights,tables,inputs}.
  */
 rk_status rk_to_int8(rk_onnx *m, json_t *report, rk_error *err);
 

@@ -137,8 +137,8 @@ rk_status rk_onnx_new(rk_onnx **out, const char *path, int64_t ir_version, int64
     p->producer_name = rk_strdup("ringkas");
     p->producer_version = rk_strdup(RK_VERSION);
     p->graph = rk_malloc(sizeof *p->graph);
+    if (p->graph) onnx__graph_proto__init(p->graph);   /* before anything may free it */
     if (!p->producer_name || !p->producer_version || !p->graph) goto fail;
-    onnx__graph_proto__init(p->graph);
     p->graph->name = rk_strdup("main");
     p->opset_import = rk_malloc(sizeof(Onnx__OperatorSetIdProto *));
     o = rk_malloc(sizeof *o);
