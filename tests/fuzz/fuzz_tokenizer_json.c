@@ -10,7 +10,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const char text[] = "Enaknya [SEP]<x> tidak\xc2\xa0" "ENAK,\xe4\xb8\xad\xcc\x81 \xea\xb0\x80!";
+static const char text[] = "Enaknya [SEP]<x> tidak\xc2\xa0"
+                           "ENAK,\xe4\xb8\xad\xcc\x81 \xea\xb0\x80!";
 
 static void must(int ok, const char *what)
 {

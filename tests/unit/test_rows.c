@@ -134,9 +134,10 @@ static void test_columns(void **state)
     refused("a.tsv", LITERAL("a\nb\tx\n"), false, ":2: ", "by its first row, wants 1");
     refused("a.tsv", LITERAL("a\tx\nb\n"), false, ":2: ", "1 column");
     refused("a.tsv", LITERAL("a\tx\ty\n"), false, ":1: ", "3 columns");
-    rows = load("a.tsv", LITERAL("a\n\nb\n\n"), false);
+    refused("a.tsv", LITERAL("a\tb\tc\td\te\tf\tg\th\ti\n"), false, ":1: ", "9 columns");
+    rows = load("a.tsv", LITERAL("a\n\nb\nc\n\n"), false);
     assert_non_null(rows);
-    assert_int_equal(rows->count, 3);
+    assert_int_equal(rows->count, 4);
     row_is(rows, 0, "a", NULL, 1);
     row_is(rows, 1, "", NULL, 2);
     row_is(rows, 2, "b", NULL, 3);

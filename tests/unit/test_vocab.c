@@ -89,6 +89,34 @@ static void test_size(void **state)
     rk_rows_free(rows);
 }
 
+/* Equal counts: the pair of the earlier tokens, by the first piece before the second. */
+static void test_ties(void **state)
+{
+    rk_rows *rows = rows_of("cb cb ad ad\n");
+    rk_tokenizer *t;
+    (void)state;
+    assert_int_equal(rk_vocab_learn(&t, rows, 0, 14, &err), RK_OK);
+    assert_int_equal(rk_tokenizer_size(t), 14);
+    assert_string_equal(rk_tokenizer_token(t, 13), "ad");
+    rk_tokenizer_close(t);
+    rk_rows_free(rows);
+}
+
+/* A pair that becomes rarer, because another one took its pieces, still gets its turn. */
+static void test_rarer(void **state)
+{
+    rk_rows *rows = rows_of("ab ab ab ab ab ab ab ab ab ab abc abc abc abc abc dbc dbc dbc\n");
+    rk_tokenizer *t;
+    (void)state;
+    assert_int_equal(rk_vocab_learn(&t, rows, 0, 100, &err), RK_OK);
+    assert_string_equal(rk_tokenizer_token(t, 13), "ab");
+    assert_string_equal(rk_tokenizer_token(t, 14), "abc");
+    assert_string_equal(rk_tokenizer_token(t, 15), "##bc");
+    assert_string_equal(rk_tokenizer_token(t, 16), "dbc");
+    rk_tokenizer_close(t);
+    rk_rows_free(rows);
+}
+
 static void test_cleaned(void **state)
 {
     rk_rows *rows = rows_of("yang enak 99 yang nasi nasi\n");
@@ -182,6 +210,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_small),
         cmocka_unit_test(test_size),
+        cmocka_unit_test(test_ties),
+        cmocka_unit_test(test_rarer),
         cmocka_unit_test(test_cleaned),
         cmocka_unit_test(test_quality),
         cmocka_unit_test(test_memory),
