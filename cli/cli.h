@@ -186,7 +186,7 @@ extern const cli_command cli_cmd_init, cli_cmd_train, cli_cmd_export, cli_cmd_co
 #define CLI_TRAIN_OPTIONS                                                                          \
     {"epochs", "N", "3", "times through the training rows", 0},                                    \
     {"batch", "N", "16", "rows per step", 0},                                                      \
-    {"lr", "X", "2e-5", "largest learning rate (5e-5 for hidden below 768); falls to 0", 0},         \
+    {"lr", "X", "2e-5; 5e-5 below 768 wide", "largest learning rate; it falls to 0", 0},       \
     {"weight-decay", "X", "0.01", "AdamW's decay of matrices and tables", 0},                      \
     {"warmup", "X", "0", "steps of rising rate; below 1 a share of all steps", 0},                 \
     {"clip", "X", "1", "largest norm of the gradient; 0: no clipping", 0},                         \

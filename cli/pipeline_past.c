@@ -75,7 +75,8 @@ bool pipe_finished(json_t **train, const char *folder, const rk_train_options *o
     if (strcmp(cli_str(past, "qat"), qat[o->qat]) != 0) other = "--qat";
     else if (cli_num(past, "epochs_asked") != (double)o->epochs) other = "--epochs";
     else if (cli_num(past, "batch") != (double)o->batch) other = "--batch";
-    else if (cli_num(past, "lr") != o->lr) other = "--lr";
+    /* a negative rate is a share of the usual one, which only training knows */
+    else if (o->lr >= 0.0 && cli_num(past, "lr") != o->lr) other = "--lr";
     else if (cli_num(past, "seed") != (double)o->seed) other = "--seed";
     if (other) {
         cli_error("%s: was trained with another %s; leave out --resume, or name another --out",

@@ -19,7 +19,7 @@ mentions() {
 mentions init --train --layers --hidden --heads --vocab-size --seed --out
 mentions train --model --train --valid --test --out --qat --epochs --batch --lr --weight-decay \
     --warmup --dropout --max-length --clean --compute --seed --resume --max-steps --json \
-    "(default 3)" "(default 16)" "(default 2e-5)" "(default 0.01)" "(default 128)" "(default 42)"
+    "(default 3)" "(default 16)" "(default 2e-5;" "(default 0.01)" "(default 128)" "(default 42)"
 mentions export -o --opset "(default 17)"
 mentions convert -o --to --io --keep-op --keep-node --check --json
 mentions eval --data --batch --compute --json
