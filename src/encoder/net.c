@@ -39,7 +39,7 @@ static void lay_out(rk_net *net, walk *w, size_t t, size_t r, size_t pairs)
 {
     const rk_bert_config *c = net->config;
     const size_t h = c->hidden, i = c->inner, wide = i > 3 * h ? i : 3 * h;
-    const size_t pieces = rk_chunks(t) > r ? rk_chunks(t) : r;
+    const size_t pieces = rk_chunks(t) > r ? rk_chunks(t) : r, logits = r * c->labels.count;
 
     for (size_t l = 0; l < c->layers; l++) {
         rk_acts *a = &net->acts[l];
@@ -74,13 +74,14 @@ static void lay_out(rk_net *net, walk *w, size_t t, size_t r, size_t pairs)
     net->pooled = floats(w, r * h);
     net->dropped = floats(w, r * h);
     net->keep_pooled = take(w, r * h, 1);
-    net->logits = floats(w, r * c->labels.count);
+    net->logits = floats(w, logits);
     net->dy = floats(w, t * h);
     net->dx = floats(w, t * h);
     net->dsum = floats(w, t * h);
     net->dwide = floats(w, t * i);
     net->dqkv = floats(w, t * 3 * h);
-    net->d16 = net->compute == RK_DT_BF16 ? take(w, t * wide, 2) : NULL;
+    net->d16 = net->compute == RK_DT_BF16 ? take(w, logits > t * wide ? logits : t * wide, 2)
+                                          : NULL;
     net->partial = floats(w, pieces * 2 * h);
     net->scratch = floats(w, net->scratch_each * (size_t)omp_get_max_threads());
 }

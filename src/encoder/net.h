@@ -80,7 +80,7 @@ typedef struct rk_net {
     float *logits;         /* [R, L] */
     float *dy, *dx, *dsum; /* [T, H] gradients on the way back; dsum: the residual's part */
     float *dwide, *dqkv;   /* [T, I], [T, 3H] */
-    uint16_t *d16;         /* [T, max(3H, I)] bf16 copy of a gradient */
+    uint16_t *d16;         /* [T, max(3H, I)] or [R, L] bf16 copy of a gradient */
     float *partial;        /* per chunk sums of LayerNorm's gradients */
     float *scratch;        /* attention, one part a thread */
     size_t scratch_each;
