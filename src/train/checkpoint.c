@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -25,15 +26,25 @@ static const char PREFIX[] = "checkpoint-";
 rk_status rk_run_lock(rk_run *r, rk_error *err)
 {
     char *path = rk_path_join(r->o->out, ".lock");
+    struct stat held, there;
+    rk_status st = RK_OK;
+    int fd;
+
     if (!path) return rk_fail(err, RK_E_MEMORY, "out of memory");
-    r->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+    if (fd < 0)
+        st = rk_fail(err, RK_E_OUTPUT, "%s: cannot make a lock there: %s", r->o->out,
+                     strerror(errno));
+    /* a run that ends removes the file's name: what is locked must still be what is found there */
+    else if (flock(fd, LOCK_EX | LOCK_NB) < 0 || fstat(fd, &held) < 0 || stat(path, &there) < 0 ||
+             held.st_ino != there.st_ino || held.st_dev != there.st_dev) {
+        st = rk_fail(err, RK_E_OUTPUT, "%s: another run is training into this folder", r->o->out);
+        close(fd);
+    } else {
+        r->lock = fd;
+    }
     rk_free(path);
-    if (r->lock < 0)
-        return rk_fail(err, RK_E_OUTPUT, "%s: cannot make a lock there: %s", r->o->out,
-                       strerror(errno));
-    if (flock(r->lock, LOCK_EX | LOCK_NB) < 0)
-        return rk_fail(err, RK_E_OUTPUT, "%s: another run is training into this folder", r->o->out);
-    return RK_OK;
+    return st;
 }
 
 void rk_run_unlock(rk_run *r)
@@ -398,7 +409,8 @@ static rk_status load_one(rk_run *r, const char *folder, rk_error *err)
 
 rk_status rk_checkpoint_load(rk_run *r, rk_error *err)
 {
-    size_t step = newest(r, SIZE_MAX);
+    const size_t last = newest(r, SIZE_MAX);
+    size_t step = last;
     rk_status st;
 
     if (!step)
@@ -407,6 +419,8 @@ rk_status rk_checkpoint_load(rk_run *r, rk_error *err)
         char *folder = checkpoint_path(r, step);
         st = folder ? load_one(r, folder, err) : rk_fail(err, RK_E_MEMORY, "out of memory");
         rk_free(folder);
+        /* the next save links to the best weights of the newest folder only where it is whole */
+        if (!st && step != last) r->best_saved = 0;
         if (!st) return RK_OK;
         step = newest(r, step);
         if (!step || st == RK_E_MEMORY) return st;

@@ -11,6 +11,7 @@ rk_status rk_run_validate(rk_run *r, rk_metrics *m, double *loss, rk_error *err)
 {
     const rk_encoded *e = &r->valid;
     const rk_observe observe = r->net->observe;
+    const rk_half_counts half = r->net->half; /* counted are the steps' values */
     int32_t *predicted = rk_calloc(e->rows, sizeof *predicted);
     size_t starts[EVAL_ROWS + 1];
     double sum = 0.0;
@@ -28,6 +29,7 @@ rk_status rk_run_validate(rk_run *r, rk_metrics *m, double *loss, rk_error *err)
                                                 n, r->config.labels.count);
     }
     r->net->observe = observe;
+    r->net->half = half;
     *loss = sum / (double)e->rows;
     if (!st) st = rk_metrics_compute(m, e->labels, predicted, e->rows, r->config.labels.count, err);
     rk_free(predicted);

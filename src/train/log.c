@@ -79,8 +79,8 @@ rk_status rk_log_step(rk_run *r, double loss, double lr, double norm, double row
                      r->step, r->epoch + 1, loss, lr, norm, rows_per_s);
     if (r->o->qat == RK_QAT_FP16)
         rk_buffer_printf(&b, ", \"clamped\": %llu, \"subnormal\": %llu",
-                         (unsigned long long)r->net->half.clamped,
-                         (unsigned long long)r->net->half.subnormal);
+                         (unsigned long long)r->half.clamped,
+                         (unsigned long long)r->half.subnormal);
     rk_buffer_puts(&b, "}\n");
     if (b.failed) return rk_fail(err, RK_E_MEMORY, "out of memory");
     n = fwrite(b.data, 1, b.length, r->log);

@@ -133,6 +133,11 @@ static rk_status end_epoch(rk_run *r, rk_error *err)
     json_t *recall = json_object(), *entry;
     rk_status st = rk_run_validate(r, &m, &loss, err);
 
+    if (!st && !isfinite(loss))
+        st = rk_fail(err, RK_E_NUMERIC,
+                     "step %zu: loss %g on the validation rows: training diverged; try a smaller "
+                     "learning rate",
+                     r->step, loss);
     if (st) goto done;
     r->epoch++;
     if (!r->best_epoch || m.f1_weighted > r->best_f1) {
@@ -193,7 +198,8 @@ static rk_status one_step(rk_run *r, const rk_gather *g, size_t rows, float *dlo
             r->step + 1, *loss, *norm, a.lr);
     /* as torch.nn.utils.clip_grad_norm_ */
     if (o->clip > 0.0 && *norm > o->clip) gscale = o->clip / (*norm + 1e-6);
-    r->clamped += r->net->half.clamped;
+    r->half = r->net->half;
+    r->clamped += r->half.clamped;
     rk_adamw_step(r->net->loops, r->params, r->m, r->v, r->grad, &a, r->step + 1, gscale);
     rk_net_refresh(r->net);
     return RK_OK;

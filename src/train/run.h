@@ -41,8 +41,9 @@ typedef struct rk_run {
     double best_f1, best_accuracy;
     double loss_sum; /* of the epoch in hand, over its rows */
     size_t loss_rows;
-    json_t *epochs;   /* one object an epoch, for ringkas.json and the report */
-    uint64_t clamped; /* FP16: values past the range, all steps */
+    json_t *epochs;      /* one object an epoch, for ringkas.json and the report */
+    rk_half_counts half; /* FP16: of the last step, weights and activations */
+    uint64_t clamped;    /* FP16: values past the range, all steps */
     double seconds;   /* of training, resumed parts included */
     int lock;         /* file descriptor of OUT/.lock, -1 for none */
     void *log;        /* FILE of training.jsonl */
