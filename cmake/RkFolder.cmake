@@ -42,7 +42,8 @@ function(rk_level_objects target level)
     add_library(${target} OBJECT ${ARGN})
     rk_common(${target})
     target_compile_options(${target} PRIVATE
-        -O3 -fno-math-errno -fno-trapping-math -ffp-contract=off ${RK_LEVEL_FLAGS_${level}})
+        $<IF:$<BOOL:${RK_SANITIZE}>,-O1,-O3> -fno-math-errno -fno-trapping-math -ffp-contract=off
+        ${RK_LEVEL_FLAGS_${level}})
     target_compile_definitions(${target} PRIVATE RK_LEVEL=${level})
     set_property(GLOBAL APPEND PROPERTY RK_OBJECTS $<TARGET_OBJECTS:${target}>)
     set_property(GLOBAL APPEND PROPERTY RK_LEVEL_OBJECTS_compute $<TARGET_OBJECTS:${target}>)
