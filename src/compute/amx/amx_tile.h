@@ -37,10 +37,9 @@ static void configure(size_t top, size_t bottom)
 static void put_block(const rk_product *p, size_t row, size_t rows, size_t panel,
                       const float *sums)
 {
-    for (size_t r = 0; r < rows; r++) {
-        tile_put(p, row + r, panel * BLOCK_COLUMNS, sums + r * BLOCK_COLUMNS);
-        tile_put(p, row + r, panel * BLOCK_COLUMNS + 16, sums + r * BLOCK_COLUMNS + 16);
-    }
+#pragma GCC unroll 1
+    for (size_t i = 0; i < 2 * rows; i++)
+        tile_put(p, row + i / 2, panel * BLOCK_COLUMNS + i % 2 * 16, sums + i * 16);
 }
 
 /* top + bottom rows (bottom may be 0) from `row` times one panel; configured for them. */

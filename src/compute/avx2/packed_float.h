@@ -14,7 +14,7 @@ static __attribute__((noinline)) void tile_finish(const rk_product *p, size_t ro
     for (size_t r = 0; r < rows; r++) rk_epilogue_f32(p, row + r, panel * TILE_COLUMNS, sums[r]);
 }
 
-V16_INLINE void tile_run(const size_t rows, const rk_product *p, size_t row, size_t panel)
+V16_FORCED void tile_run(const size_t rows, const rk_product *p, size_t row, size_t panel)
 {
     const size_t ld = p->x_stride, steps = p->w->depth;
     const uint8_t *w = (const uint8_t *)p->w->data + panel * p->w->panel_bytes;

@@ -7,7 +7,7 @@
 
 enum { TILE_ROWS = 6, TILE_COLUMNS = 16, TILE_STEP = 32, TILE_AHEAD = 1024, BLOCK = 256 };
 
-/* BLOCK values of a row widened to 16 bits; past `left` zeros. */
+/* BLOCK values of a row widened to 16 bits, or the `left` that there are (even, as depth is). */
 static inline void widen(int16_t *out, const uint8_t *x, size_t left)
 {
     const size_t n = left < BLOCK ? left : (size_t)BLOCK;
@@ -18,7 +18,6 @@ static inline void widen(int16_t *out, const uint8_t *x, size_t left)
         _mm256_store_si256((__m256i *)(void *)(out + k), _mm256_cvtepu8_epi16(b));
     }
     for (; k < n; k++) out[k] = x[k];
-    if (n % 2) out[n] = 0;
 }
 
 /* The epilogue is code of its own, once for all heights. */
@@ -37,7 +36,7 @@ static __attribute__((noinline)) void tile_finish(const rk_product *p, size_t ro
     }
 }
 
-V16_INLINE void tile_run(const size_t rows, const rk_product *p, size_t row, size_t panel)
+V16_FORCED void tile_run(const size_t rows, const rk_product *p, size_t row, size_t panel)
 {
     const size_t ld = p->x_stride, depth = p->w->depth;
     const uint8_t *w = (const uint8_t *)p->w->data + panel * p->w->panel_bytes;

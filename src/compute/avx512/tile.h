@@ -20,14 +20,13 @@ enum { TILE_ROWS = 13, TILE_COLUMNS = 32, TILE_AHEAD = 1536 };
 static __attribute__((noinline)) void tile_finish(const rk_product *p, size_t row, size_t rows,
                                                   size_t panel, const tile_acc *sums)
 {
-    for (size_t r = 0; r < rows; r++) {
-        tile_put(p, row + r, panel * TILE_COLUMNS, &sums[2 * r]);
-        tile_put(p, row + r, panel * TILE_COLUMNS + 16, &sums[2 * r + 1]);
-    }
+#pragma GCC unroll 1
+    for (size_t i = 0; i < 2 * rows; i++)
+        tile_put(p, row + i / 2, panel * TILE_COLUMNS + i % 2 * 16, &sums[i]);
 }
 
 /* rows is a constant at every call, so that all loops over it unroll. */
-V16_INLINE void tile_run(const size_t rows, const rk_product *p, size_t row, size_t panel)
+V16_FORCED void tile_run(const size_t rows, const rk_product *p, size_t row, size_t panel)
 {
     const size_t ld = p->x_stride, steps = p->w->depth / p->w->kernel->k_side;
     const uint8_t *w = (const uint8_t *)p->w->data + panel * p->w->panel_bytes;

@@ -18,7 +18,7 @@ typedef struct factors {
 
 /* c[r][g] = sum over k of a[r][k] b[k][16 g ..], k rising, one fma a term: the same bits whatever rows
  * and groups are. Both are constants at every call. */
-V16_INLINE void block(v16 c[ROWS][GROUPS], const factors *f, const size_t rows,
+V16_FORCED void block(v16 c[ROWS][GROUPS], const factors *f, const size_t rows,
                       const size_t groups)
 {
 #pragma GCC unroll 4
@@ -39,7 +39,7 @@ V16_INLINE void block(v16 c[ROWS][GROUPS], const factors *f, const size_t rows,
     }
 }
 
-V16_INLINE void block_rows(v16 c[ROWS][GROUPS], const factors *f, size_t rows,
+V16_FORCED void block_rows(v16 c[ROWS][GROUPS], const factors *f, size_t rows,
                            const size_t groups)
 {
     switch (rows) {

@@ -15,7 +15,22 @@
 #include <immintrin.h>
 #endif
 
-#define V16_INLINE static inline __attribute__((always_inline, unused))
+#define V16_FORCED static inline __attribute__((always_inline, unused))
+
+/* In plain C an operation is a loop over sixteen floats in memory: too much code to force inline, and
+ * under a sanitizer, which checks each access, too much to inline at all. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define V16_SANITIZED 1
+#endif
+#endif
+#if defined(__AVX2__)
+#define V16_INLINE V16_FORCED
+#elif defined(__SANITIZE_ADDRESS__) || defined(V16_SANITIZED)
+#define V16_INLINE static __attribute__((noinline, unused))
+#else
+#define V16_INLINE static inline __attribute__((unused))
+#endif
 
 enum { V16 = 16 };
 
@@ -25,7 +40,8 @@ typedef __m512 v16;
 
 V16_INLINE __mmask16 v16_mask(size_t n)
 {
-    return n >= V16 ? (__mmask16)0xffff : (__mmask16)((1u << n) - 1u);
+    const unsigned lanes = n >= V16 ? 0xffffu : (1u << n) - 1u;
+    return (__mmask16)lanes;
 }
 
 V16_INLINE v16 v16_set(float x) { return _mm512_set1_ps(x); }
@@ -231,6 +247,7 @@ typedef struct v16 {
 
 #define V16_EACH(result, expression)                                                           \
     do {                                                                                       \
+        _Pragma("GCC unroll 1")                                                                \
         for (int i = 0; i < 16; i++) (result).f[i] = (expression);                             \
     } while (0)
 
