@@ -51,6 +51,7 @@ struct rk_tokenizer {
     size_t prefix_length, max_chars;
     char *special[RK_SPECIALS];  /* names; [MASK] may be absent from the vocabulary */
     int32_t special_id[RK_SPECIALS];
+    size_t max_length;           /* told to transformers in tokenizer_config.json; 0: not */
     unsigned fixed;              /* 1 << special: named by tokenizer.json, not only by default */
     rk_added *added;
     size_t added_count, added_capacity;

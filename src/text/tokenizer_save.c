@@ -193,6 +193,8 @@ static json_t *config(const rk_tokenizer *t)
               set(o, "strip_accents",
                   t->strip_accents < 0 ? json_null() : json_boolean(t->strip_accents)) &&
               set(o, "tokenizer_class", json_string(class_of(t)));
+    if (t->max_length)
+        ok = ok && set(o, "model_max_length", json_integer((json_int_t)t->max_length));
     if (ok) return o;
     json_decref(o);
     return NULL;
@@ -227,6 +229,11 @@ static rk_status save_vocab(const rk_tokenizer *t, const char *folder, rk_error 
     rk_buffer_free(&text);
     rk_free(path);
     return st;
+}
+
+void rk_tokenizer_set_max_length(rk_tokenizer *t, size_t tokens)
+{
+    t->max_length = tokens;
 }
 
 rk_status rk_tokenizer_save(const rk_tokenizer *t, const char *folder, rk_error *err)

@@ -267,8 +267,14 @@ static void merge_until(learner *l, size_t size)
 
 /* ---- the start: special tokens, characters, words as characters ---- */
 
+/* A character and the id + 1 of its token at a word's start and inside one, 0 for none. */
+typedef struct letter {
+    uint32_t cp, start, inside;
+} letter;
+
 typedef struct alphabet {
-    uint32_t *start, *inside;    /* [SCALARS] id + 1 of each character, at a word's start or not */
+    letter *letter;        /* [count], by cp */
+    size_t count;
 } alphabet;
 
 static bool put_token(learner *l, const char *text, size_t length, uint32_t *id)
@@ -287,15 +293,25 @@ static bool put_alphabet(learner *l, const alphabet *a)
     char text[6] = "##";
     bool ok = true;
 
-    for (uint32_t cp = 0; cp < SCALARS && ok; cp++) {
-        size_t n;
-        if (!a->start[cp]) continue;
-        n = rk_utf8_encode(text + 2, cp);
-        ok = put_token(l, text + 2, n, &a->start[cp]);
-        if (ok && !(rk_char_class(cp) & (RK_CHAR_PUNCT | RK_CHAR_HAN)))
-            ok = put_token(l, text, n + 2, &a->inside[cp]);
+    for (size_t i = 0; i < a->count && ok; i++) {
+        letter *c = &a->letter[i];
+        const size_t n = rk_utf8_encode(text + 2, c->cp);
+        ok = put_token(l, text + 2, n, &c->start);
+        if (ok && !(rk_char_class(c->cp) & (RK_CHAR_PUNCT | RK_CHAR_HAN)))
+            ok = put_token(l, text, n + 2, &c->inside);
     }
     return ok;
+}
+
+static const letter *find_letter(const alphabet *a, uint32_t cp)
+{
+    size_t lo = 0, hi = a->count - 1;    /* every character that is asked for is there */
+    while (lo < hi) {
+        const size_t mid = (lo + hi) / 2;
+        if (a->letter[mid].cp < cp) lo = mid + 1;
+        else hi = mid;
+    }
+    return &a->letter[lo];
 }
 
 static bool make_pieces(learner *l, const rk_word_counts *w, const alphabet *a)
@@ -313,52 +329,61 @@ static bool make_pieces(learner *l, const rk_word_counts *w, const alphabet *a)
         uint32_t cp, n = 0;
         l->word[i].offset = at;
         for (size_t b = 0; b < length; n++) {
-            const uint32_t *id;
+            const letter *c;
+            uint32_t id;
             b += rk_utf8_decode(&cp, text + b, length - b);
-            id = &(n == 0 ? a->start : a->inside)[cp];
-            if (*id == 0) n = 0;    /* stands alone, so it cannot be here; the word is left out */
-            if (*id == 0) break;
-            l->piece[at++] = *id - 1;
+            c = find_letter(a, cp);
+            id = n == 0 ? c->start : c->inside;
+            if (id == 0) n = 0;    /* stands alone, so it cannot be here; the word is left out */
+            if (id == 0) break;
+            l->piece[at++] = id - 1;
         }
         l->word[i].length = n;
     }
     return true;
 }
 
-static void see_characters(const alphabet *a, const rk_word_counts *w)
+/* Fills the alphabet with the distinct characters of the words. */
+static bool see_characters(alphabet *a, const rk_word_counts *w)
 {
+    uint64_t *seen = rk_calloc(SCALARS / 64, sizeof *seen);    /* a bit for each */
+    uint32_t cp;
+
+    if (!seen) return false;
     for (size_t i = 0; i < w->words.count; i++) {
         const char *text = w->words.bytes.data + w->words.item[i].offset;
         const size_t length = w->words.item[i].length;
-        uint32_t cp;
         for (size_t b = 0; b < length;) {
             b += rk_utf8_decode(&cp, text + b, length - b);
-            a->start[cp] = 1;
+            a->count += !(seen[cp / 64] >> cp % 64 & 1);
+            seen[cp / 64] |= (uint64_t)1 << cp % 64;
         }
     }
+    a->letter = rk_calloc(a->count, sizeof *a->letter);
+    for (size_t i = 0, n = 0; a->letter && i < SCALARS / 64; i++)
+        for (uint32_t bit = 0; seen[i] && bit < 64; bit++)
+            if (seen[i] >> bit & 1) a->letter[n++].cp = (uint32_t)i * 64 + bit;
+    rk_free(seen);
+    return a->letter != NULL;
 }
 
 static rk_status begin(learner *l, const char *const *specials, const rk_word_counts *w,
                        size_t size, rk_error *err)
 {
-    alphabet a = {rk_calloc(SCALARS, sizeof *a.start), rk_calloc(SCALARS, sizeof *a.inside)};
-    bool ok = a.start && a.inside;
+    alphabet a = {0};
+    bool ok = see_characters(&a, w);
     rk_status st = RK_OK;
 
     for (size_t i = 0; i < RK_SPECIALS && ok; i++)
         ok = put_token(l, specials[i], strlen(specials[i]), NULL);
-    if (ok) {
-        see_characters(&a, w);
-        ok = put_alphabet(l, &a);
-    }
+    ok = ok && put_alphabet(l, &a);
     if (ok && l->tokens.count > size)
         st = rk_fail(err, RK_E_ARG,
                      "a vocabulary of %zu tokens is too small: the special tokens and "
                      "the characters of the rows are %zu", size, l->tokens.count);
     else if (!ok || !make_pieces(l, w, &a))
         st = rk_fail(err, RK_E_MEMORY, "out of memory while learning the vocabulary");
-    rk_free(a.start);
-    rk_free(a.inside);
+    rk_free(a.letter);
     return st;
 }
 
