@@ -364,24 +364,21 @@ done:
     return st;
 }
 
-rk_status rk_engine_open_onnx(rk_engine **out, const char *path, rk_compute compute,
-                              json_t **metadata, rk_error *err)
+rk_status rk_engine_read_onnx(rk_engine **out, rk_onnx *m, rk_compute compute, json_t **metadata,
+                              rk_error *err)
 {
-    reader r = { .w = { .err = err } };
+    reader r = { .w = { .m = m, .g = m->proto->graph, .err = err } };
     rk_status st;
 
     *out = NULL;
     if (metadata) *metadata = NULL;
-    st = rk_onnx_load(&r.w.m, path, err);
-    if (!st) st = rk_onnx_check(r.w.m, err);
-    if (st) goto done;
-    r.w.g = r.w.m->proto->graph;
-    st = rk_index_new(&r.w.x, r.w.g, r.w.m->shown, err);
+    st = rk_onnx_check(m, err);
+    if (!st) st = rk_index_new(&r.w.x, r.w.g, m->shown, err);
     if (!st) st = read_metadata(&r);
     if (!st) st = graph(&r);
     if (!st) st = labels(&r);
     if (st) goto done;
-    r.source.path = r.w.m->shown;
+    r.source.path = m->shown;
     r.source.config = &r.config;
     st = rk_engine_build(out, &r.source, compute, err);
     if (st || !metadata) goto done;
@@ -392,5 +389,18 @@ done:
     rk_bert_config_free(&r.config);
     rk_free(r.layer);
     rk_walk_close(&r.w);
+    return st;
+}
+
+rk_status rk_engine_open_onnx(rk_engine **out, const char *path, rk_compute compute,
+                              json_t **metadata, rk_error *err)
+{
+    rk_onnx *m = NULL;
+    rk_status st = rk_onnx_load(&m, path, err);
+
+    *out = NULL;
+    if (metadata) *metadata = NULL;
+    if (!st) st = rk_engine_read_onnx(out, m, compute, metadata, err);
+    rk_onnx_close(m);
     return st;
 }

@@ -7,7 +7,7 @@
 #include "onnx/model.h"
 
 typedef struct rk_walk {
-    rk_onnx *m;
+    const rk_onnx *m;             /* the caller's */
     rk_index *x;
     const Onnx__GraphProto *g;
     rk_error *err;
@@ -15,6 +15,10 @@ typedef struct rk_walk {
     size_t owns, room;
     const char *mask;             /* the mask value of the first layer met; shared by all */
 } rk_walk;
+
+/* rk_engine_open_onnx of a model in memory, which stays the caller's. */
+rk_status rk_engine_read_onnx(rk_engine **out, rk_onnx *m, rk_compute compute, json_t **metadata,
+                              rk_error *err);
 
 void rk_walk_close(rk_walk *w);
 

@@ -9,7 +9,6 @@ void rk_walk_close(rk_walk *w)
     for (size_t i = 0; i < w->owns; i++) rk_free(w->owned[i]);
     rk_free(w->owned);
     rk_index_free(w->x);
-    rk_onnx_close(w->m);
 }
 
 rk_status rk_walk_misfit(const rk_walk *w, const char *value, const char *wanted)

@@ -330,8 +330,9 @@ static void test_shapes(void **state)
     (void)state;
     for (size_t i = 0; i < models; i++) {
         model *m = malloc(sizeof *m);
-        make(m, types[i % 3], 1 + below(4), 1 + below(40), 1 + below(150), 1 + below(3),
-             1 + below(64));
+        const size_t heads = 1 + below(4), head = 1 + below(40), inner = 1 + below(150);
+        const size_t layers = 1 + below(3), positions = 1 + below(64);
+        make(m, types[i % 3], heads, head, inner, layers, positions);
         random_rows(&r, m, 1 + below(12));
         off_edge += check_model(m, &r) ? 0 : 1;
         drop(m);
