@@ -92,6 +92,7 @@ rk_status rk_run_load(rk_run *r, rk_error *err)
                      r->max_length, r->config.positions);
         goto done;
     }
+    rk_tokenizer_set_max_length(r->tokenizer, r->max_length);
     st = load_files(r, rows, err);
     if (!st) st = one_label(rows[0], err);
     if (!st) st = rk_encode_rows(&r->train, rows[0], r->tokenizer, r->clean, r->max_length, err);

@@ -298,6 +298,12 @@ static void test_save(void **state)
         free(b);
     }
     rk_tokenizer_close(again);
+    /* where transformers is to cut */
+    rk_tokenizer_set_max_length(t, 77);
+    assert_int_equal(rk_tokenizer_save(t, scratch_path("s2"), &err), RK_OK);
+    assert_int_equal(rk_json_load(&json, scratch_path("s2/tokenizer_config.json"), &err), RK_OK);
+    assert_int_equal(json_integer_value(json_object_get(json, "model_max_length")), 77);
+    json_decref(json);
     rk_tokenizer_close(t);
 }
 
