@@ -143,8 +143,8 @@ typedef struct rk_train_options {
     rk_qat qat;
     size_t epochs; /* 0 with qat: measure the ranges and train nothing */
     size_t batch;  /* rows */
-    double lr;           /* peak rate; negative: so many times the usual one, which is 2e-5 from hidden
-                            768 up and 5e-5 for smaller models */
+    double lr;     /* peak rate; negative: so many times the usual one, which is 2e-5 from hidden
+                      768 up and 5e-5 for smaller models */
     double weight_decay;
     double warmup;     /* below 1 a share of all steps, else a number of steps */
     double dropout;    /* negative: as config.json says */

@@ -7,7 +7,8 @@ cd "$root"
 ringkas=${RINGKAS:-build/ringkas}
 out=${1:-build/demo}
 
-# Chosen on the validation rows. So small an encoder wants a high rate, and little of it once trained.
+# Chosen on the validation rows. So small an encoder wants a high rate, and little of it once
+# trained.
 "$ringkas" pipeline --init --layers 2 --hidden 128 --heads 4 --vocab-size 4000 --max-length 64 \
     --data data/sample --out "$out" --qat fp16,int8 --epochs 8 --batch 16 --lr 1e-3 --warmup 0.1 \
     --dropout 0.3 --qat-epochs 1 --qat-lr 1e-5 --seed 42

@@ -40,8 +40,8 @@ static bool tiles_granted(void)
 #endif
 }
 
-/* The best level, with HAS_BF16 set where AVX512_BF16 is there. Bits as in Intel's manual, volume 2,
- * CPUID. */
+/* The best level, with HAS_BF16 set where AVX512_BF16 is there. Bits as in Intel's manual, volume
+ * 2, CPUID. */
 static int detect(void)
 {
     uint32_t a, b, c, d, basic, b7, c7, d7, a71 = 0;

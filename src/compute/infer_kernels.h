@@ -1,13 +1,14 @@
 /* What inference does besides products: embeddings, LayerNorm, attention, change of form.
  *
- * All levels give the same bits: the kernels are made of simd/v16.h alone, sums run over sixteen lanes
- * in an order that the level does not change. A row's result never depends on another row. */
+ * All levels give the same bits: the kernels are made of simd/v16.h alone, sums run over sixteen
+ * lanes in an order that the level does not change. A row's result never depends on another row. */
 #ifndef RK_COMPUTE_INFER_KERNELS_H
 #define RK_COMPUTE_INFER_KERNELS_H
 
 #include "compute/packed.h"
 
-/* An embedding table [rows, width]: floats, halves, bfloat16, or codes with a scale for each row. */
+/* An embedding table [rows, width]: floats, halves, bfloat16, or codes with a scale for each row.
+ */
 typedef struct rk_table {
     const void *data;      /* aligned to its type */
     rk_dtype type;         /* F32, F16, BF16 or I8 */

@@ -1,9 +1,10 @@
 /* Products of inference: y [T, N] = epilogue(x [T, K] W^T), the weights packed once.
  *
- * A value of y is one sum over k in a fixed order, whatever T, the row's place among the rows, and the
- * number of threads; so a row's result never depends on its neighbours. Integer products are exact at
- * every level. Float products differ between levels by the order and fusing of roundings: at most
- * (K + 2) 2^-24 sum |x w| each, and bfloat16 products by 2^-22 K sum |x w| (they flush subnormals). */
+ * A value of y is one sum over k in a fixed order, whatever T, the row's place among the rows, and
+ * the number of threads; so a row's result never depends on its neighbours. Integer products are
+ * exact at every level. Float products differ between levels by the order and fusing of roundings:
+ * at most (K + 2) 2^-24 sum |x w| each, and bfloat16 products by 2^-22 K sum |x w| (they flush
+ * subnormals). */
 #ifndef RK_COMPUTE_PACKED_H
 #define RK_COMPUTE_PACKED_H
 

@@ -4,9 +4,9 @@
 
 #include "compute/packed.h"
 
-/* Weights lie in panels of `nr` columns (outputs), each [padded K / ks][nr][ks]: ks values of k side
- * by side, as the dot instructions want them. Columns past N and k past K are zero; bias, scale and
- * comp are [columns rounded up to nr, then to 16]. */
+/* Weights lie in panels of `nr` columns (outputs), each [padded K / ks][nr][ks]: ks values of k
+ * side by side, as the dot instructions want them. Columns past N and k past K are zero; bias,
+ * scale and comp are [columns rounded up to nr, then to 16]. */
 struct rk_packed {
     const struct rk_packed_kernel *kernel;
     size_t out, in;

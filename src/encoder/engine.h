@@ -5,8 +5,8 @@
 #include "compute/infer_kernels.h"
 #include "encoder/infer.h"
 
-/* One Linear: the weight as it lies in the file, and the form of its input: F32, or U8 with scale and
- * zero where the file quantises it. */
+/* One Linear: the weight as it lies in the file, and the form of its input: F32, or U8 with scale
+ * and zero where the file quantises it. */
 typedef struct rk_source_linear {
     rk_weight w;
     rk_matrix input;
@@ -40,8 +40,8 @@ typedef struct rk_engine_linear {
     rk_matrix input;                /* form, scale and zero of its input; no data */
 } rk_engine_linear;
 
-/* The last layer has q and kv apart, since only the first token of a row asks there; the others have
- * all three in qkv. */
+/* The last layer has q and kv apart, since only the first token of a row asks there; the others
+ * have all three in qkv. */
 typedef struct rk_engine_layer {
     rk_engine_linear qkv, q, kv;
     rk_engine_linear attn, inter, out;

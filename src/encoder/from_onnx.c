@@ -1,5 +1,5 @@
-/* An ONNX file as the runtime's description: the graph is walked from its output back to the ids, and
- * every part is known by what it does, not by its name. */
+/* An ONNX file as the runtime's description: the graph is walked from its output back to the ids,
+ * and every part is known by what it does, not by its name. */
 #include "encoder/from_onnx.h"
 
 #include <math.h>
@@ -68,8 +68,8 @@ static rk_status heads(reader *r, rk_source_linear *out, const char **input, siz
     return RK_OK;
 }
 
-/* 0 where attention_mask is 1: Mul(Sub(1, Cast(Unsqueeze(mask))), a large negative number). Rows are
- * never padded here, so its value is not needed; but it must be this. */
+/* 0 where attention_mask is 1: Mul(Sub(1, Cast(Unsqueeze(mask))), a large negative number). Rows
+ * are never padded here, so its value is not needed; but it must be this. */
 static rk_status mask(reader *r, const char *value)
 {
     rk_walk *w = &r->w;
@@ -81,14 +81,16 @@ static rk_status mask(reader *r, const char *value)
     value = rk_walk_behind(w, value);
     if (w->mask && strcmp(w->mask, value) == 0) return RK_OK;
     if (!rk_walk_pair(w, "Mul", value, pair) || !rk_walk_scalar(w, &bias, pair[1]) || bias > -1000)
-        return rk_walk_misfit(w, value, "a mask: (1 - attention_mask) times a large negative number");
+        return rk_walk_misfit(w, value,
+                              "a mask: (1 - attention_mask) times a large negative number");
     sub = rk_walk_node(w, pair[0], "Sub");
     if (!sub || !rk_walk_scalar(w, &one, rk_node_input(sub, 0)) || one != 1)
         return rk_walk_misfit(w, rk_walk_behind(w, pair[0]), "1 - attention_mask");
     in = rk_walk_node(w, rk_node_input(sub, 1), "Unsqueeze");
     v = in ? rk_index_find(w->x, rk_walk_behind(w, rk_node_input(in, 0))) : NULL;
     if (!v || v->input == RK_NONE)
-        return rk_walk_misfit(w, rk_node_output(sub, 0), "attention_mask, a graph input, unsqueezed");
+        return rk_walk_misfit(w, rk_node_output(sub, 0),
+                              "attention_mask, a graph input, unsqueezed");
     w->mask = value;
     return RK_OK;
 }
@@ -188,7 +190,8 @@ static rk_status same_config(reader *r, const char *value, float eps, rk_activat
         c->inner = inner;
     }
     if (c->eps == eps && c->act == act && c->heads == count && c->inner == inner) return RK_OK;
-    return rk_walk_misfit(&r->w, value, "the same heads, width, activation and epsilon in all layers");
+    return rk_walk_misfit(&r->w, value,
+                          "the same heads, width, activation and epsilon in all layers");
 }
 
 /* The layer that ends at *value, if one does; *value becomes its input. */
@@ -325,7 +328,8 @@ static rk_status numbered_labels(reader *r, size_t count)
     return RK_OK;
 }
 
-/* Names from the metadata; a file without them has LABEL_0, LABEL_1, ... as transformers names them. */
+/* Names from the metadata; a file without them has LABEL_0, LABEL_1, ... as transformers names
+ * them. */
 static rk_status labels(reader *r)
 {
     const char *shown = r->w.m->shown;
@@ -354,7 +358,8 @@ static rk_status labels(reader *r)
     for (size_t i = 0; i < count; i++) {
         names[i] = json_string_value(json_array_get(list, i));
         if (!names[i]) {
-            st = rk_fail(r->w.err, RK_E_FORMAT, "%s: ringkas.labels: name %zu is no text", shown, i);
+            st =
+                rk_fail(r->w.err, RK_E_FORMAT, "%s: ringkas.labels: name %zu is no text", shown, i);
             goto done;
         }
     }

@@ -43,8 +43,8 @@ bool rk_walk_whole(rk_walk *w, int64_t *out, size_t *count, size_t room, const c
 /* A float vector of `width` numbers (0: any), widened. RK_E_UNSUPPORTED names the value. */
 rk_status rk_walk_floats(rk_walk *w, const float **out, size_t *width, const char *value);
 
-/* The Linear that ends at value: its weight, bias and input form; *input is the value it reads. With
- * *fits false it is none (and no error). */
+/* The Linear that ends at value: its weight, bias and input form; *input is the value it reads.
+ * With *fits false it is none (and no error). */
 rk_status rk_walk_linear(rk_walk *w, rk_source_linear *out, const char **input, bool *fits,
                          const char *value);
 /* A node of op Add or Mul whose operands are x and y, either way round: the two, in input order. */

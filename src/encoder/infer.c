@@ -1,5 +1,6 @@
 /* The forward pass of inference. Rows of a call lie end to end; a chunk of them runs at a time, all
- * threads together, each on its share of every step. No number depends on how the work was shared. */
+ * threads together, each on its share of every step. No number depends on how the work was shared.
+ */
 #include "encoder/infer.h"
 
 #include <math.h>
@@ -46,8 +47,8 @@ static rk_form wider(rk_form a, rk_form b)
     return rk_form_size(a) > rk_form_size(b) ? a : b;
 }
 
-/* The widest forms that any layer wants of its context and of its inner activations, and of a row of
- * the residual stream. Most models have one form for all; some keep a Linear float. */
+/* The widest forms that any layer wants of its context and of its inner activations, and of a row
+ * of the residual stream. Most models have one form for all; some keep a Linear float. */
 static void widest(const rk_engine *e, rk_form *context, rk_form *inner, rk_form *input)
 {
     *context = *inner = *input = RK_FORM_U8;
@@ -112,7 +113,8 @@ static rk_status grow(rk_engine *e, size_t tokens, size_t rows, size_t length, s
     return RK_OK;
 }
 
-/* ---- steps: every thread calls each with the same arguments; all but the shares end at a barrier ---- */
+/* ---- steps: every thread calls each with the same arguments; all but the shares end at a barrier
+ * ---- */
 
 static rk_matrix matrix(void *data, const rk_matrix *form, size_t width)
 {

@@ -158,8 +158,8 @@ static rk_status choose_precision(rk_engine *e, const rk_source *s, rk_compute c
     }
     e->precision = type == RK_DT_F16 ? "fp16" : "fp32";
     if (type == RK_DT_BF16 && compute == RK_COMPUTE_F32)
-        return rk_fail(err, RK_E_UNSUPPORTED, "%s: a BF16 model computes in bf16; leave --compute out",
-                       s->path);
+        return rk_fail(err, RK_E_UNSUPPORTED,
+                       "%s: a BF16 model computes in bf16; leave --compute out", s->path);
     if (compute == RK_COMPUTE_BF16 || type == RK_DT_BF16) {
         e->precision = "bf16";
         if (!rk_cpu_bf16(e->level))

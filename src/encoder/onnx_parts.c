@@ -1,4 +1,5 @@
-/* Parts of a BERT classifier in an ONNX graph: Linears, activations, embeddings; plain or quantised. */
+/* Parts of a BERT classifier in an ONNX graph: Linears, activations, embeddings; plain or
+ * quantised. */
 #include <math.h>
 #include <string.h>
 
@@ -10,7 +11,8 @@ enum { DEPTH = 12 };    /* of an activation's nodes; they branch, so twice the w
 
 /* ---- quantised tensors ---- */
 
-/* Scales of a DequantizeLinear, [count] or one for all, spread to [count]; zero points must be zero. */
+/* Scales of a DequantizeLinear, [count] or one for all, spread to [count]; zero points must be
+ * zero. */
 static rk_status symmetric_scales(rk_walk *w, const float **out, const Onnx__NodeProto *n,
                                   size_t count)
 {
@@ -113,7 +115,8 @@ static rk_status quantised_input(rk_walk *w, rk_matrix *form, const char **input
         if (st) return st;
         if (!found || t.type != RK_DT_U8 || !rk_walk_scalar(w, &zero[i], rk_node_input(n, 2)) ||
             !rk_walk_scalar(w, &scale[i], rk_node_input(n, 1)))
-            return rk_walk_misfit(w, rk_node_output(n, 0), "one constant scale and uint8 zero point");
+            return rk_walk_misfit(w, rk_node_output(n, 0),
+                                  "one constant scale and uint8 zero point");
     }
     if (scale[0] != scale[1] || zero[0] != zero[1])
         return rk_walk_misfit(w, *input, "the scale and zero point of its QuantizeLinear");
@@ -205,7 +208,8 @@ static const char *linear_under(rk_walk *w, const char *value, size_t depth)
     return NULL;
 }
 
-/* The number at `value` when `leaf` is x; false where a node is none that an activation is made of. */
+/* The number at `value` when `leaf` is x; false where a node is none that an activation is made of.
+ */
 static bool evaluate(rk_walk *w, double *out, const char *value, const char *leaf, double x,
                      size_t depth)
 {
@@ -294,7 +298,8 @@ rk_status rk_walk_table(rk_walk *w, rk_table *out, const char *value)
     return RK_OK;
 }
 
-/* Codes and scales read apart: Mul(reading of the codes, the same reading of the scales [rows, 1]). */
+/* Codes and scales read apart: Mul(reading of the codes, the same reading of the scales [rows, 1]).
+ */
 static rk_status split_table(rk_walk *w, rk_table *out, const char *codes, const char *scales)
 {
     rk_tensor c, s;
@@ -311,7 +316,8 @@ static rk_status split_table(rk_walk *w, rk_table *out, const char *codes, const
     return RK_OK;
 }
 
-/* The node that reads the table of an embedding; *scales the node that reads its scales, or NULL. */
+/* The node that reads the table of an embedding; *scales the node that reads its scales, or NULL.
+ */
 static const Onnx__NodeProto *table_reader(const rk_walk *w, const char *value,
                                            const Onnx__NodeProto **scales)
 {
@@ -380,7 +386,8 @@ static rk_status embedding(rk_walk *w, rk_table table[3], const char **ids, bool
     size_t which;
 
     if (input) which = 0;
-    else if (n && rk_node_is(n, "Gather") && rk_walk_scalar(w, &row, rk_node_input(n, 1)) && row == 0)
+    else if (n && rk_node_is(n, "Gather") && rk_walk_scalar(w, &row, rk_node_input(n, 1)) &&
+             row == 0)
         which = 2;
     else if (late && n && reads_positions(w, n, *ids)) which = 1;
     else if (!late) return RK_OK;

@@ -188,7 +188,8 @@ rk_status rk_walk_norm(rk_walk *w, const float **weight, const float **bias, flo
     rk_status st;
 
     if (!n || n->n_input != 3)
-        return rk_walk_misfit(w, rk_walk_behind(w, value), "a LayerNormalization with scale and bias");
+        return rk_walk_misfit(w, rk_walk_behind(w, value),
+                              "a LayerNormalization with scale and bias");
     if (rk_node_int(n, "axis", -1) != -1 && rk_node_int(n, "axis", -1) != 2)
         return rk_walk_misfit(w, rk_walk_behind(w, value), "the last axis");
     *eps = rk_node_float(n, "epsilon", 1e-5f);

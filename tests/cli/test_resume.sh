@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The same seed gives the same bits, and a run that was stopped and resumed equals one that was not: for
-# plain training and both kinds of QAT, on one and on two threads.
+# The same seed gives the same bits, and a run that was stopped and resumed equals one that was not:
+# for plain training and both kinds of QAT, on one and on two threads.
 . "$(dirname "$0")/lib.sh"
 probe=$RK_BUILD/probe/train_probe
 common=(train="$sample/train.tsv" valid="$sample/valid.tsv" rows=160 batch=16 epochs=2 lr=1e-3
@@ -18,7 +18,8 @@ probe_run() {   # CODE ARGS...
     fi
 }
 
-# The folders must hold the same bytes, but for times (ringkas.json, and the rates in training.jsonl).
+# The folders must hold the same bytes, but for times: those in ringkas.json, the rates in
+# training.jsonl.
 same() {
     local file
     for file in model.safetensors quant.safetensors config.json vocab.txt; do

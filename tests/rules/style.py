@@ -7,6 +7,7 @@ import sys
 import tree
 
 LINE_MAX, FILE_MAX = 100, 600
+PYTHON_LINE_MAX = 110   # graphs that tests build read as one row a node
 CODE = (".c", ".h", ".def", ".py", ".sh")
 TEXT = CODE + (".md", ".cmake", ".txt", ".yml", ".yaml", ".map")
 PLAIN = ("Makefile", "LICENSE", ".ci/run", ".gitignore", ".clang-format")
@@ -22,6 +23,7 @@ def check(name):
     source = tree.text(name)
     code, made_of_tabs = name.endswith(CODE), name == "Makefile"
     lines = source.split("\n")
+    line_max = PYTHON_LINE_MAX if name.endswith(".py") else LINE_MAX
     if source and not source.endswith("\n"):
         yield len(lines), "no newline at the end of the file"
     if source.endswith("\n\n"):
@@ -33,8 +35,8 @@ def check(name):
             yield number, "tab"
         if line != line.rstrip():
             yield number, "blank or carriage return at the end of the line"
-        if code and len(line) > LINE_MAX:
-            yield number, f"{len(line)} columns; at most {LINE_MAX}"
+        if code and len(line) > line_max:
+            yield number, f"{len(line)} columns; at most {line_max}"
         if MACHINE.search(line):
             yield number, "names a folder of one machine"
         if HOST.search(line):

@@ -282,9 +282,9 @@ static void run(rk_engine *e, const rows *r, size_t first, size_t count, float *
         fail_msg("%s", err.message);
 }
 
-/* Float: within 1e-4 of the largest logit. INT8: the same, but where a value falls on the other side of
- * a rounding edge than in double: then one code of one input differs, and what follows. Such models are
- * counted, not excused row by row. */
+/* Float: within 1e-4 of the largest logit. INT8: the same, but where a value falls on the other
+ * side of a rounding edge than in double: then one code of one input differs, and what follows.
+ * Such models are counted, not excused row by row. */
 static bool check_model(const model *m, const rows *r)
 {
     const size_t labels = m->c.labels.count;
@@ -400,7 +400,8 @@ static void test_refusals(void **state)
     free(m);
 }
 
-/* Every allocation of a build fails once; nothing leaks and nothing is half-built (ASan watches). */
+/* Every allocation of a build fails once; nothing leaks and nothing is half-built (ASan watches).
+ */
 static void test_no_memory(void **state)
 {
     model *m = malloc(sizeof *m);

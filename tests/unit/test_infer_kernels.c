@@ -1,5 +1,6 @@
 /* links: base compute quant */
-/* Kernels of inference between the products: every level gives the bits of ref, and ref is right. */
+/* Kernels of inference between the products: every level gives the bits of ref, and ref is right.
+ */
 #include <float.h>
 #include <math.h>
 #include <setjmp.h>

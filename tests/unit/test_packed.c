@@ -302,8 +302,8 @@ static double act(rk_packed_act a, double x)
     return a == RK_PACKED_RELU ? fmax(x, 0) : x;
 }
 
-/* Activations, residual in place, and the forms of the output: from exact products, so that all levels
- * agree to the bit. */
+/* Activations, residual in place, and the forms of the output: from exact products, so that all
+ * levels agree to the bit. */
 static void test_epilogue(void **state)
 {
     enum { ROWS = 15, OUT = 37, STRIDE = 64 };

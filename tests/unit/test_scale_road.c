@@ -1,6 +1,6 @@
 /* links: base compute quant text file onnx eval encoder train convert */
-/* One road for learned ranges: what the observer saw becomes a scale by one rule, and that scale is the
- * same to the bit in the checkpoint, the model folder, the exported file, the INT8 file and the
+/* One road for learned ranges: what the observer saw becomes a scale by one rule, and that scale is
+ * the same to the bit in the checkpoint, the model folder, the exported file, the INT8 file and the
  * runtime that reads any of them. */
 #include <math.h>
 #include <setjmp.h>
@@ -20,7 +20,10 @@
 #include "onnx/model.h"
 #include "support/scratch.h"
 
-enum { STOP = 14, SITES = 4 * 2 + 2 };   /* past half of the 20 steps: the ranges are frozen by then */
+enum {
+    STOP = 14,
+    SITES = 4 * 2 + 2
+}; /* past half of the 20 steps: the ranges are frozen by then */
 
 typedef struct road {
     float scale[SITES];
@@ -99,10 +102,13 @@ static size_t in_file(const char *path, const road *r)
         void *own[2];
         float s;
         uint8_t z;
-        if (!rk_node_is(n, "QuantizeLinear") || rk_index_initializer(x, rk_node_input(n, 0))) continue;
-        must(rk_onnx_tensor(&scale, &own[0], rk_index_initializer(x, rk_node_input(n, 1)), path, &err),
+        if (!rk_node_is(n, "QuantizeLinear") || rk_index_initializer(x, rk_node_input(n, 0)))
+            continue;
+        must(rk_onnx_tensor(&scale, &own[0], rk_index_initializer(x, rk_node_input(n, 1)), path,
+                            &err),
              &err);
-        must(rk_onnx_tensor(&zero, &own[1], rk_index_initializer(x, rk_node_input(n, 2)), path, &err),
+        must(rk_onnx_tensor(&zero, &own[1], rk_index_initializer(x, rk_node_input(n, 2)), path,
+                            &err),
              &err);
         memcpy(&s, scale.data, 4);
         memcpy(&z, zero.data, 1);

@@ -1,6 +1,6 @@
 /* Products of u8 rows and s8 weights. Equal to ref bit for bit: both are widened to 16 bits and
- * multiplied by vpmaddwd, whose pair sum is at most 2 * 255 * 128 and is kept in 32 bits. (vpmaddubsw
- * would saturate its 16-bit pair sums.) */
+ * multiplied by vpmaddwd, whose pair sum is at most 2 * 255 * 128 and is kept in 32 bits.
+ * (vpmaddubsw would saturate its 16-bit pair sums.) */
 #include <immintrin.h>
 
 #include "compute/simd/epilogue.h"

@@ -1,13 +1,14 @@
 /* The tile of all AVX-512 products: up to 13 rows by 32 columns in 26 accumulators. Every kind of
- * product takes 4 bytes of x a step (a float, a pair of bfloat16, a quad of u8) and broadcasts them.
+ * product takes 4 bytes of x a step (a float, a pair of bfloat16, a quad of u8) and broadcasts
+ * them.
  *
  * The including file defines first
  *   tile_acc, tile_weights         types: accumulator, 16 columns of weights of one step
  *   TILE_STEP                      bytes of a panel a step (32 columns)
  *   tile_load(panel, half)         weights of columns 16 half .. 16 half + 15
  *   tile_mac(acc, x, weights)      x: address of 4 bytes
- *   tile_put(product, row, col, acc)  the epilogue of 16 columns of a row; acc: address of a tile_acc
- * and gets tile_span. */
+ *   tile_put(product, row, col, acc)  the epilogue of 16 columns of a row; acc: address of a
+ * tile_acc and gets tile_span. */
 #ifndef RK_COMPUTE_AVX512_TILE_H
 #define RK_COMPUTE_AVX512_TILE_H
 
@@ -15,8 +16,8 @@
 
 enum { TILE_ROWS = 13, TILE_COLUMNS = 32, TILE_AHEAD = 1536 };
 
-/* The epilogue is code of its own, once for all heights: the sums pass through the first cache, which
- * costs little beside the K steps that made them. */
+/* The epilogue is code of its own, once for all heights: the sums pass through the first cache,
+ * which costs little beside the K steps that made them. */
 static __attribute__((noinline)) void tile_finish(const rk_product *p, size_t row, size_t rows,
                                                   size_t panel, const tile_acc *sums)
 {

@@ -1,5 +1,5 @@
-/* Products of bfloat16 rows and weights with AVX512_BF16. Within K 2^-22 sum |x w| of ref, subnormals
- * flushed. */
+/* Products of bfloat16 rows and weights with AVX512_BF16. Within K 2^-22 sum |x w| of ref,
+ * subnormals flushed. */
 #include <immintrin.h>
 
 #include "compute/packed_kernel.h"

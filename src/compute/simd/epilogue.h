@@ -20,7 +20,8 @@ V16_INLINE void rk_matrix_put(const rk_matrix *rows, size_t row, size_t col, siz
     }
 }
 
-/* Sixteen columns of one row, from column col of w; columns past w's are dropped. x has its bias. */
+/* Sixteen columns of one row, from column col of w; columns past w's are dropped. x has its bias.
+ */
 V16_INLINE void rk_epilogue_put(const rk_product *p, size_t row, size_t col, v16 x)
 {
     const rk_epilogue *e = p->e;

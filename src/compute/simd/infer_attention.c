@@ -16,8 +16,8 @@ typedef struct factors {
     size_t columns;        /* of b that exist; past them sums are zero */
 } factors;
 
-/* c[r][g] = sum over k of a[r][k] b[k][16 g ..], k rising, one fma a term: the same bits whatever rows
- * and groups are. Both are constants at every call. */
+/* c[r][g] = sum over k of a[r][k] b[k][16 g ..], k rising, one fma a term: the same bits whatever
+ * rows and groups are. Both are constants at every call. */
 V16_FORCED void block(v16 c[ROWS][GROUPS], const factors *f, const size_t rows,
                       const size_t groups)
 {

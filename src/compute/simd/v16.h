@@ -17,8 +17,8 @@
 
 #define V16_FORCED static inline __attribute__((always_inline, unused))
 
-/* In plain C an operation is a loop over sixteen floats in memory: too much code to force inline, and
- * under a sanitizer, which checks each access, too much to inline at all. */
+/* In plain C an operation is a loop over sixteen floats in memory: too much code to force inline,
+ * and under a sanitizer, which checks each access, too much to inline at all. */
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #define V16_SANITIZED 1

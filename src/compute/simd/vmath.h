@@ -74,14 +74,14 @@ V16_INLINE v16_quant v16_quant_of(float scale, uint8_t zero)
     return q;
 }
 
-/* clamp(round_half_even(x / scale) + zero, 0, 255), NaN gives zero: as QuantizeLinear has it, by true
- * division. x times 1/scale is off by at most 2^-22 of the quotient (2 roundings of 2^-24, and the
- * division's own), which for the clamped |quotient| <= 600 is below 2^-12: where no lane is that near
- * to a tie both ways round alike, and the slow division is not needed. */
+/* clamp(round_half_even(x / scale) + zero, 0, 255), NaN gives zero: as QuantizeLinear has it, by
+ * true division. x times 1/scale is off by at most 2^-22 of the quotient (2 roundings of 2^-24, and
+ * the division's own), which for the clamped |quotient| <= 600 is below 2^-12: where no lane is
+ * that near to a tie both ways round alike, and the slow division is not needed. */
 V16_INLINE v16 v16_quantise(v16 x, v16_quant q)
 {
     const v16 far = v16_set(600.0f);
-    const v16 fast = v16_max(v16_set(-600.0f), v16_min(far, v16_mul(x, q.inverse)));  /* NaN stays */
+    const v16 fast = v16_max(v16_set(-600.0f), v16_min(far, v16_mul(x, q.inverse))); /* NaN stays */
     v16 code = v16_round(fast);
     const v16 off = v16_abs(v16_sub(v16_abs(v16_sub(fast, code)), v16_set(0.5f)));
 
