@@ -32,7 +32,9 @@ static inline float rk_round(float x)
 static inline float rk_exp(float x)
 {
     const float lo = x < -87.0f ? -87.0f : x, c = lo > 88.0f ? 88.0f : lo;
-    const float n = rk_round(c * 1.44269504088896341f);
+    /* the integer n sits in the low bits of c log2(e) + 1.5 x 2^23: read from there, NaN does no harm */
+    const float shifted = c * 1.44269504088896341f + 12582912.0f, n = shifted - 12582912.0f;
+    const uint32_t power = ((uint32_t)rk_float_bits(shifted) + 127u) << 23;
     const float r = (c - n * 0.693359375f) + n * 2.12194440e-4f;
     float p = 1.9875691500e-4f;
     p = p * r + 1.3981999507e-3f;
@@ -41,7 +43,7 @@ static inline float rk_exp(float x)
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * (r * r) + r + 1.0f;
-    return p * rk_bits_float(((int32_t)n + 127) << 23);
+    return p * rk_bits_float((int32_t)power);
 }
 
 /* erf(x) within 5e-7: the rational approximation x P(x^2) / Q(x^2) on [-4, 4] that Eigen and XLA
