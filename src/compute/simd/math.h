@@ -32,7 +32,7 @@ static inline float rk_round(float x)
 static inline float rk_exp(float x)
 {
     const float lo = x < -87.0f ? -87.0f : x, c = lo > 88.0f ? 88.0f : lo;
-    /* the integer n sits in the low bits of c log2(e) + 1.5 x 2^23: read from there, NaN does no harm */
+    /* n sits in the low bits of c log2(e) + 1.5 x 2^23: read from there, a NaN does no harm */
     const float shifted = c * 1.44269504088896341f + 12582912.0f, n = shifted - 12582912.0f;
     const uint32_t power = ((uint32_t)rk_float_bits(shifted) + 127u) << 23;
     const float r = (c - n * 0.693359375f) + n * 2.12194440e-4f;
