@@ -13,12 +13,18 @@ static volatile sig_atomic_t stop_wanted;
 
 void cli_error(const char *format, ...)
 {
+    char line[2048];
     va_list args;
     va_start(args, format);
-    fputs("ringkas: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
+    vsnprintf(line, sizeof line, format, args);
     va_end(args);
+    fputs("ringkas: ", stderr);
+    /* one line, whatever name or argument is in it */
+    for (const char *p = line; *p; p++) {
+        if ((unsigned char)*p < 0x20 || *p == 0x7f) fprintf(stderr, "\\x%02x", (unsigned char)*p);
+        else fputc(*p, stderr);
+    }
+    fputc('\n', stderr);
 }
 
 int cli_fail(const rk_error *err)

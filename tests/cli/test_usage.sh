@@ -50,6 +50,10 @@ END
 run 2
 check "no arguments: no list of commands" grep -q '^Commands' "$err"
 
+# One line whatever the argument holds.
+refuse 2 '--batch a.x0ab is not a whole number' eval m --data d --batch $'a\nb'
+refuse 2 'from "c.x0ad" on' eval m $'c\nd' --data d
+
 # The same file as input and output.
 echo x >same.onnx
 refuse 2 "both input and output" convert same.onnx -o same.onnx --to fp16
