@@ -432,6 +432,10 @@ rk_status rk_model_classify(rk_model *m, const char *const *texts, const size_t 
     }
     /* Into memory of our own first: on failure the caller's stays as it was. */
     st = rk_model_run(m, ids.id, starts, n, CALL_ROWS, own, err);
+    for (size_t i = 0; !st && i < cells; i++)
+        if (!isfinite(own[i]))
+            st = rk_fail(err, RK_E_NUMERIC, "text %zu: the model gives a logit that is not finite",
+                         i / labels + 1);
     if (st) goto done;
     if (logits) memcpy(logits, own, cells * sizeof *own);
     for (size_t r = 0; probs && r < n; r++) softmax(probs + r * labels, own + r * labels, labels);

@@ -69,6 +69,26 @@ check "nothing in, nothing out" [ ! -s "$out" ]
 run 0 predict tiny.onnx "<script>alert(1)</script> \$(touch ran) %s%n"
 check "text is not text" [ "$(cut -f3 "$out")" = "<script>alert(1)</script> \$(touch ran) %s%n" ]
 
+# Weights whose products leave the range of numbers: an error, not a label with no share.
+cp -r "$work/tiny" far
+python3 - far/model.safetensors <<'END'
+import json, struct, sys
+data = bytearray(open(sys.argv[1], "rb").read())
+size = struct.unpack("<Q", data[:8])[0]
+head = json.loads(data[8:8 + size])
+def fill(name, value):
+    first, last = (8 + size + at for at in head[name]["data_offsets"])
+    data[first:last] = struct.pack("<f", value) * ((last - first) // 4)
+fill("classifier.weight", 3e38)
+fill("bert.pooler.dense.bias", 9.0)
+open(sys.argv[1], "wb").write(data)
+END
+run 1 predict far "satu"
+check "says that a logit is not finite" grep -q '^ringkas: argument 1: .*not finite' "$err"
+check "an error in place of the label" [ "$(cut -f1 "$out")" = '!error' ]
+run 1 predict far "satu" --json
+check "one object that tells it" grep -q '"error": ".*not finite' "$out"
+
 # An answer comes before the next line is written: two ends of a conversation.
 mkfifo to from
 "$RINGKAS" predict tiny.onnx <to >from &
