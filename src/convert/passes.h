@@ -19,7 +19,7 @@ typedef struct rk_half_options {
 /* Float values become half wherever the operators allow it and numbers survive it; doc/NUMERICS.md,
  * "Half in ONNX files", has the rules. Sets in report: nodes{half,float},
  * kept_float[{node,op,why}], casts{added,removed,kept}, clamped. A name in keep_ops or keep_nodes
- * that the graph does not have is RK_E_ARG. */
+ * that the graph does not have is RK_E_ARG; bfloat16 before operator set 13 RK_E_UNSUPPORTED. */
 rk_status rk_to_half(rk_onnx *m, const rk_half_options *o, json_t *report, rk_error *err);
 
 /* Folds the rounding of weights and tables that the file's QuantizeLinear nodes describe into int8

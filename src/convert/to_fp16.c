@@ -389,9 +389,14 @@ static rk_status apply(rewrite *w, json_t *report)
 rk_status rk_to_half(rk_onnx *m, const rk_half_options *o, json_t *report, rk_error *err)
 {
     rewrite w = {.m = m, .o = o, .err = err};
+    const int64_t opset = rk_onnx_opset(m, "");
     rk_half_plan *p = NULL;
     rk_status st;
 
+    if (!(rk_schema_types(rk_schema_find("Cast", opset), 'A') >> rk_onnx_data_type(o->type) & 1))
+        return rk_fail(err, RK_E_UNSUPPORTED,
+                       "%s: operator set %lld has no bfloat16; 13 is the first that does", m->shown,
+                       (long long)opset);
     rk_drop_value_info(m);
     st = rk_lift_constants(m, err);
     if (!st) st = rk_drop_casts(m, &w.removed, err);

@@ -11,6 +11,7 @@ import tempfile
 import numpy as np
 import onnx
 import onnxruntime as ort
+import openvino
 import torch
 from onnx import numpy_helper
 from safetensors.numpy import load_file, save_file
@@ -168,6 +169,11 @@ def run(s, ids, mask=None):
     return s.run(["logits"], {"input_ids": ids, "attention_mask": mask})[0].astype(np.float32)
 
 
+def run_openvino(path, ids):
+    model = openvino.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return model({"input_ids": ids, "attention_mask": np.ones_like(ids)})[0]
+
+
 def strict(path):
     try:
         onnx.checker.check_model(str(path), full_check=True)
@@ -219,6 +225,8 @@ def float_case(root, name, tokens, vocab, layers, hidden, heads, labels, act, op
             want = model(torch.tensor(ids)).logits.numpy()
             near(f"{name} {label} fp32 {ids.shape}", run(s, ids), want, 1e-4)
             near(f"{name} {label} fp16 {ids.shape}", run(h, ids), want, 2e-2)
+        near(f"{name} OpenVINO fp32", run_openvino(full, ids), want, 1e-4)
+        near(f"{name} OpenVINO fp16", run_openvino(half, ids), want, 2e-2)
         padded(f"{name} {label} fp32", s, tokens, 1e-4)
         padded(f"{name} {label} fp16", h, tokens, 2e-2)
     again = root / "again.onnx"
@@ -275,6 +283,7 @@ def int8_case(root, name, folder, model, tokens, how):
         near(f"{name} full: int8 file against numpy {ids.shape}", run(c, ids), want, limit)
         check(f"{name}: ranges and int8 files agree {ids.shape}",
               bool((run(a, ids) == run(b, ids)).all()))
+    near(f"{name} OpenVINO int8 against numpy", run_openvino(small, ids), want, max(limit, 5e-2))
     padded(f"{name} int8", b, tokens, 5e-2)
     code, _, err = probe("convert", small, root / "never.onnx", "int8")
     check(f"{name}: int8 of int8 is refused", code == 1 and "already" in err, err.strip())

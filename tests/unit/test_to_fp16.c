@@ -121,6 +121,11 @@ static void test_keep(void **state)
     report = json_object();
     assert_int_equal(rk_to_half(m, &wrong, report, &err), RK_E_ARG);
     assert_non_null(strstr(err.message, "no node 'Y' in the graph"));
+    rk_onnx_close(m);
+    const rk_half_options brain = {.type = RK_DT_BF16};
+    m = onnx_text_model(12, "y=Neg(x)");
+    assert_int_equal(rk_to_half(m, &brain, report, &err), RK_E_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "operator set 12 has no bfloat16"));
     json_decref(report);
     rk_onnx_close(m);
 }
