@@ -108,7 +108,10 @@ static rk_status check_label(const char *label, const char *path, rk_error *err)
     return RK_OK;
 }
 
-/* transformers writes LABEL_0, LABEL_1 where nobody gave names. */
+/* transformers writes LABEL_0, LABEL_1 where nobody gave names; a folder whose training rows have
+ * these very names says so. */
+static const char real_labels[] = "ringkas_label_names";
+
 static bool placeholders(const rk_labels *labels)
 {
     char name[32];
@@ -159,7 +162,8 @@ static rk_status read_labels(rk_bert_config *c, const json_t *json, const char *
         c->labels.name[i] = rk_strdup(label);
         if (!c->labels.name[i]) return rk_fail(err, RK_E_MEMORY, "%s: out of memory", path);
     }
-    if (placeholders(&c->labels)) rk_labels_free(&c->labels);
+    if (placeholders(&c->labels) && !json_is_true(json_object_get(json, real_labels)))
+        rk_labels_free(&c->labels);
     return RK_OK;
 }
 
@@ -219,6 +223,7 @@ json_t *rk_bert_config_json(const rk_bert_config *c, const json_t *base)
         bad |= set(o, "initializer_range", json_real(strtod(key, NULL)));
     }
     if (c->labels.count) {
+        if (placeholders(&c->labels)) bad |= set(o, real_labels, json_true());
         bad |= json_object_set(o, "id2label", id2label);
         bad |= json_object_set(o, "label2id", label2id);
     }

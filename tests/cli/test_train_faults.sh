@@ -56,4 +56,14 @@ for qat in none fp16 int8; do
     run 0 train --model odd --train short.tsv --valid short.tsv --batch 1 --epochs 1 --qat $qat \
         --out odd-$qat --threads 1 --quiet
 done
+
+# labels that are named as transformers names nothing: still the names of these rows
+sed 's/positive$/LABEL_0/; s/neutral$/LABEL_1/; s/negative$/LABEL_2/' train.tsv >named.tsv
+run 0 init --train named.tsv --layers 1 --hidden 8 --heads 2 --vocab-size 100 --max-length 16 \
+    --out plain --quiet
+run 0 train --model plain --train named.tsv --valid named.tsv --test named.tsv --max-steps 2 \
+    --out named --threads 1 --quiet
+run 0 predict named "baik"
+check "a label of the rows" grep -q '^LABEL_[012]' "$out"
+run 0 export named -o named.onnx --quiet
 finish
