@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything that a build or the tests need, on a fresh Debian-like machine:
 #   scripts/setup.sh build    compiler, CMake, libraries, oneDNN 3.x
-#   scripts/setup.sh test     also cmocka, strace and the Python oracles (build/venv)
+#   scripts/setup.sh test     also cmocka and the Python oracles (build/venv)
 # Says what it does on stderr, does nothing when nothing is to do, and exits 1 with one line when
 # it may not install. RINGKAS_NO_VENV=1 leaves the oracles out; their tests are then skipped.
 # Details of the last run are in build/setup.log.
@@ -60,7 +60,6 @@ missing_build() {
 
 missing_test() {
     have_lib cmocka || echo libcmocka-dev
-    have strace || echo strace
     # venv is a package of its own on Debian: python3 alone cannot make one.
     if ! have python3; then
         echo python3
