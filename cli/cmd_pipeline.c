@@ -185,8 +185,11 @@ static int make_files(pipeline *p)
     cli_say(p->args, "exporting %s", p->variant[PIPE_FP32].file);
     if (rk_export(p->variant[PIPE_FP32].folder, p->variant[PIPE_FP32].file, 0, &err))
         return cli_fail(&err);
-    for (size_t i = PIPE_FP16; i < PIPE_KINDS && !code; i++)
+    for (size_t i = PIPE_FP16; i < PIPE_KINDS && !code; i++) {
         if (p->variant[i].wanted) code = convert(p, i);
+        else if (unlink(p->variant[i].file) == 0)
+            cli_say(p->args, "removed %s: it was of an earlier run", p->variant[i].file);
+    }
     return code;
 }
 

@@ -1,5 +1,6 @@
 /* rk_init: a random encoder with a vocabulary learned from the rows. */
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -70,6 +71,7 @@ static rk_status make(char **json, const rk_init_options *o, rk_bert_config *c, 
                       const rk_tokenizer *t, rk_error *err)
 {
     rk_params *p = NULL;
+    bool existed;
     json_t *j;
     rk_status st;
 
@@ -87,6 +89,7 @@ static rk_status make(char **json, const rk_init_options *o, rk_bert_config *c, 
     st = rk_params_new(&p, c, err);
     if (st) return st;
     rk_params_init(p, c, o->seed);
+    existed = rk_path_exists(o->out);
     st = rk_dir_make(o->out, err);
     if (!st) st = save(o->out, c, p, t, clean, err);
     if (!st) {
@@ -98,6 +101,8 @@ static rk_status make(char **json, const rk_init_options *o, rk_bert_config *c, 
         if (!*json) st = rk_fail(err, RK_E_MEMORY, "out of memory");
     }
     rk_params_free(p);
+    /* goes only while it is empty */
+    if (st && !existed) rmdir(o->out);
     return st;
 }
 

@@ -52,7 +52,10 @@ assert [c["candidate"] for c in report["compare"]] == ["fp16", "int8"]
 END
 done
 
-# Without --qat: half by conversion, and INT8 is left out with a word about it.
+# Without --qat: half by conversion, and INT8 is left out with a word about it; the file of another
+# training does not stay beside the new report.
+mkdir plain
+cp full/model_int8.onnx plain/
 pipeline plain >"$out" 2>"$err" || fail "pipeline without --qat: $(tail -n 3 "$err")"
 check "an INT8 file without learned ranges" [ ! -e plain/model_int8.onnx ]
 check "no half file" [ -s plain/model_fp16.onnx ]
