@@ -268,6 +268,12 @@ def f20():
     c.answers({"x": X})
     check("F20: outputs become half", all(o.type.tensor_type.elem_type == T.FLOAT16
                                           for o in c.model.graph.output))
+    for io in ([], ["io"]):
+        Case("F20 Constant", model([N("Constant", [], ["y"], value_floats=[0.25, 3]),
+                                    N("Mul", ["x", "y"], ["z"])], [value("x")],
+                                   [value("y"), value("z")]), "fp16", *io).answers({"x": [1, 2]})
+        Case("F20 Constant alone", model([N("Constant", [], ["y"], value_floats=[0.25, 3])],
+                                         [value("x")], [value("y")]), "fp16", *io).answers({"x": X})
 
 
 def f22():

@@ -44,6 +44,7 @@ static void test_nodes(void **state)
     static const row rows[] = {
         {"good", "a=Neg(x);y=Add(a,w)", 17, RK_OK, NULL},
         {"good attribute", "y=Softmax[axis:-1](x)", 17, RK_OK, NULL},
+        {"OX-01 no nodes", "", 17, RK_E_FORMAT, "'y' is a graph output that nobody makes"},
         {"OX-04 unknown", "a=Neg(x);b=Odd(a);y=Odder(b)", 17, RK_E_UNSUPPORTED,
          "unknown in operator set 17: 'Odd' (node 'b'), 'Odder' (node 'y')"},
         {"OX-04 once", "a=Odd(x);b=Odd(a);y=Odd(b)", 17, RK_E_UNSUPPORTED, "17: 'Odd' (node 'a')"},
