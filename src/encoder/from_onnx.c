@@ -74,13 +74,18 @@ static rk_status mask(reader *r, const char *value)
 {
     rk_walk *w = &r->w;
     const Onnx__NodeProto *sub, *in;
-    const char *pair[2];
+    const char *pair[2] = { NULL, NULL };
     double one, bias;
     const rk_value *v;
 
     value = rk_walk_behind(w, value);
     if (w->mask && strcmp(w->mask, value) == 0) return RK_OK;
-    if (!rk_walk_pair(w, "Mul", value, pair) || !rk_walk_scalar(w, &bias, pair[1]) || bias > -1000)
+    if (rk_walk_pair(w, "Mul", value, pair) && rk_walk_scalar(w, &bias, pair[0])) {
+        const char *first = pair[0];
+        pair[0] = pair[1];
+        pair[1] = first;
+    }
+    if (!pair[0] || !rk_walk_scalar(w, &bias, pair[1]) || bias > -1000)
         return rk_walk_misfit(w, value,
                               "a mask: (1 - attention_mask) times a large negative number");
     sub = rk_walk_node(w, pair[0], "Sub");
@@ -109,9 +114,15 @@ static rk_status probabilities(reader *r, rk_source_layer *l, const char *input[
         return rk_walk_misfit(w, rk_walk_behind(w, value), "a Softmax over the keys");
     if (!rk_walk_pair(w, "Add", rk_node_input(soft, 0), pair))
         return rk_walk_misfit(w, rk_walk_behind(w, rk_node_input(soft, 0)), "scores plus mask");
+    scaled = rk_walk_node(w, pair[0], "Div");
+    if (!scaled) {
+        const char *first = pair[0];
+        pair[0] = pair[1];
+        pair[1] = first;
+        scaled = rk_walk_node(w, pair[0], "Div");
+    }
     st = mask(r, pair[1]);
     if (st) return st;
-    scaled = rk_walk_node(w, pair[0], "Div");
     if (!scaled || !rk_walk_scalar(w, &divisor, rk_node_input(scaled, 1)))
         return rk_walk_misfit(w, rk_walk_behind(w, pair[0]), "scores by the root of the head size");
     products = rk_walk_node(w, rk_node_input(scaled, 0), "MatMul");
