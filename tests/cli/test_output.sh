@@ -27,7 +27,13 @@ full compare "$model" "$model" --data "$sample/valid.tsv" --json --quiet
 
 # Streams that are closed at the start: the first file opened must not take their place.
 "$RINGKAS" export "$model" -o closed.onnx >&- 2>&- <&-
-check "export with all streams closed" [ $? = 0 ]
+code=$?
+check "exit $code of export with all streams closed" [ "$code" = 0 ]
+"$RINGKAS" train --model "$model" --train "$sample/train.tsv" --valid "$sample/valid.tsv" \
+    --out closed --max-steps 3 >&- 2>&-
+code=$?
+check "exit $code of train without a stdout; its table is lost" [ "$code" = 1 ]
+check "talk got into the log" [ "$(grep -cv '^{"step": [0-9]*, .*}$' closed/training.jsonl)" = 0 ]
 "$RINGKAS" export "$model" -o open.onnx 2>/dev/null
 check "a closed stream changed the file" cmp -s closed.onnx open.onnx
 

@@ -39,7 +39,7 @@ static int make(void **state)
     f = fopen(rows_path, "w");
     if (!f) return -1;
     for (int i = 0; i < 20; i++)
-        fprintf(f, "makanan nomor %d enak\tpositive\nlayanan nomor %d lambat\tnegative\n", i, i);
+        fprintf(f, "makanan nomor %d enak dan murah\tpositive\nlayanan %d buruk\tnegative\n", i, i);
     fclose(f);
     rk_set_threads(1);
     rk_init_defaults(&init);
