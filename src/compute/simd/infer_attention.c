@@ -2,6 +2,7 @@
  * contiguous: keys are turned first, so that sixteen scores of a query sit side by side. */
 #include "compute/simd/epilogue.h"
 #include "compute/simd/infer.h"
+#include "compute/simd/v16_turn.h"
 
 /* Rows and groups of 16 columns of a block: as many sums as there are registers for. */
 #if defined(__AVX512F__)
@@ -69,10 +70,11 @@ static void block_any(v16 c[ROWS][GROUPS], const factors *f, size_t rows, size_t
 static void turn(float *turned, const float *k, size_t stride, size_t length, size_t wide,
                  size_t head_size)
 {
-    for (size_t j = 0; j < length; j++)
-        for (size_t c = 0; c < head_size; c++) turned[c * wide + j] = k[j * stride + c];
-    for (size_t c = 0; c < head_size; c++)
-        for (size_t j = length; j < wide; j++) turned[c * wide + j] = 0.0f;
+    for (size_t j = 0; j < length; j += V16)
+        for (size_t c = 0; c < head_size; c += V16)
+            v16_turn(turned + c * wide + j, wide, k + j * stride + c, stride,
+                     length - j < V16 ? length - j : (size_t)V16,
+                     head_size - c < V16 ? head_size - c : (size_t)V16);
 }
 
 /* scores [length] become e^(scale (s - max)); returns 1 / their sum. */

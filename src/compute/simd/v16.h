@@ -91,6 +91,21 @@ V16_INLINE v16 v16_load_s32(const int32_t *p)
 {
     return _mm512_cvtepi32_ps(_mm512_loadu_si512(p));
 }
+V16_INLINE v16 v16_load_bf16(const uint16_t *p)
+{
+    const __m512i w = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)p));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(w, 16));
+}
+V16_INLINE void v16_store_bf16(uint16_t *p, v16 x)
+{
+    const __m512i b = _mm512_castps_si512(x), top = _mm512_srli_epi32(b, 16);
+    const __m512i odd = _mm512_and_si512(top, _mm512_set1_epi32(1));
+    const __m512i half = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff));
+    const __m512i near = _mm512_srli_epi32(_mm512_add_epi32(b, half), 16);
+    const __m512i all = _mm512_mask_or_epi32(near, _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), top,
+                                             _mm512_set1_epi32(0x40));
+    _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtepi32_epi16(all));
+}
 /* lane i + lane i + 8, then + 4, + 2, + 1 */
 V16_INLINE float v16_sum(v16 x)
 {
@@ -419,28 +434,50 @@ V16_INLINE v16 v16_load_f16n(const uint16_t *p, size_t n)
     return v16_load_f16(all);
 }
 
-V16_INLINE v16 v16_load_bf16n(const uint16_t *p, size_t n)
+#if !defined(__AVX512F__)
+V16_INLINE v16 v16_load_bf16(const uint16_t *p)
 {
-    uint32_t all[16] = { 0 };
+    uint32_t bits[16];
     float f[16];
 
-    for (size_t i = 0; i < (n < V16 ? n : (size_t)V16); i++) all[i] = (uint32_t)p[i] << 16;
-    memcpy(f, all, sizeof f);
+    for (int i = 0; i < 16; i++) bits[i] = (uint32_t)p[i] << 16;
+    memcpy(f, bits, sizeof f);
     return v16_load(f);
+}
+V16_INLINE void v16_store_bf16(uint16_t *p, v16 x)
+{
+    float f[16];
+    uint32_t b[16];
+
+    v16_store(f, x);
+    memcpy(b, f, sizeof b);
+    for (int i = 0; i < 16; i++) {
+        const uint32_t near = (b[i] + 0x7fffu + (b[i] >> 16 & 1u)) >> 16;
+        p[i] = (uint16_t)((b[i] & 0x7fffffffu) > 0x7f800000u ? (b[i] >> 16 | 0x40u) : near);
+    }
+}
+#endif
+
+V16_INLINE v16 v16_load_bf16n(const uint16_t *p, size_t n)
+{
+    uint16_t all[16] = { 0 };
+
+    if (n >= V16) return v16_load_bf16(p);
+    memcpy(all, p, n * sizeof *p);
+    return v16_load_bf16(all);
 }
 
 /* n bfloat16 of x, to nearest, ties to even; NaN stays NaN */
 V16_INLINE void v16_store_bf16n(uint16_t *p, v16 x, size_t n)
 {
-    float all[16];
+    uint16_t all[16];
 
-    v16_store(all, x);
-    for (size_t i = 0; i < (n < V16 ? n : (size_t)V16); i++) {
-        uint32_t bits;
-        memcpy(&bits, &all[i], sizeof bits);
-        p[i] = isnan(all[i]) ? (uint16_t)(bits >> 16 | 0x40u)
-                             : (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
+    if (n >= V16) {
+        v16_store_bf16(p, x);
+        return;
     }
+    v16_store_bf16(all, x);
+    memcpy(p, all, n * sizeof *p);
 }
 
 V16_INLINE float v16_largest(v16 x)
