@@ -3,6 +3,7 @@
  * as in the list of bad inputs. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -144,11 +145,13 @@ static void test_wire(void **state)
     rk_buffer_free(&inner);
 }
 
-/* A graph within a graph (attribute g of a node), so deep. */
-static void nest(rk_buffer *b, size_t depth)
+/* A graph within a graph (attribute g of a node), so deep below the first; `more` puts an empty
+ * node into the innermost. */
+static void nest(rk_buffer *b, size_t depth, bool more)
 {
     rk_buffer now = {0}, next = {0};
 
+    if (more) field(&now, GRAPH_NODE, "", 0);
     for (size_t i = 0; i < depth; i += 3) {
         rk_buffer_clear(&next);
         field(&next, 6, now.data ? now.data : "", now.length);      /* AttributeProto.g */
@@ -171,10 +174,12 @@ static void test_limits(void **state)
     rk_buffer b = {0}, graph = {0};
     (void)state;
 
-    nest(&b, 99);    /* model, graph, and 33 times node, attribute, graph: 100 below the model */
+    nest(&b, 99, false);    /* the graph, and 33 times node, attribute, graph */
     accepted("OW-05 100 deep", &b);
-    nest(&b, 102);
-    refused("OW-05 deeper", &b, "more than 100 deep");
+    nest(&b, 99, true);
+    refused("OW-05 101 deep", &b, "more than 100 deep");
+    nest(&b, 60000, false);
+    refused("OW-05 deep", &b, "more than 100 deep");
     for (size_t i = 0; i < 200000; i++) rk_buffer_put(&graph, "\xa0\x06\x01", 3);   /* field 100 */
     rk_buffer_clear(&b);
     number_field(&b, MODEL_IR, 8);
@@ -278,6 +283,8 @@ static void test_tensor(void **state)
     assert_int_equal(rk_onnx_tensor(&out, &owned, &t, "t", &err), RK_OK);
     t.raw_data.len = 15;
     tensor_refused(&t, "15 bytes of data, 16 expected");
+    t.raw_data.len = 17;
+    tensor_refused(&t, "17 bytes of data, 16 expected");
     dims[0] = -1;
     tensor_refused(&t, "dimension 0 is -1");                            /* OX-14 */
     dims[0] = dims[1] = INT64_C(1) << 32;
