@@ -26,13 +26,15 @@ static void embed_row(rk_net *net, const rk_batch *batch, size_t row, float *scr
     float *type = scratch, *position = scratch + h;
 
     table_row(net, type, p->type, 0, counts);
+    /* (word + type) + position, as the exported graph and the runtime add them: another order would
+     * differ by an ulp, which may fall on the other side of a rounding edge of INT8 */
     for (size_t t = first; t < batch->starts[row + 1]; t++) {
         float *e = net->emb + t * h;
         table_row(net, e, p->word, (size_t)batch->ids[t], counts);
         table_row(net, position, p->position, t - first, counts);
-        net->loops->add(e, e, position, h);
-        if (net->qat == RK_QAT_FP16) net->loops->round_half(e, NULL, e, h, counts);
         net->loops->add(e, e, type, h);
+        if (net->qat == RK_QAT_FP16) net->loops->round_half(e, NULL, e, h, counts);
+        net->loops->add(e, e, position, h);
         if (net->qat == RK_QAT_FP16) net->loops->round_half(e, NULL, e, h, counts);
     }
 }

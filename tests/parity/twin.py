@@ -31,24 +31,25 @@ def fake_s8_rows(w):
 
 
 def half(x):
-    v = torch.clamp(x.detach(), -65504, 65504).to(torch.float16).to(torch.float32)
+    v = torch.clamp(x.detach(), -65504, 65504).to(torch.float16).to(x.dtype)
     return Ste.apply(x, v, (x.detach().abs() <= 65504).to(x.dtype))
 
 
 class Twin:
     """params: name -> tensor as BertForSequenceClassification has them. qat: none, fp16, int8.
-    ranges: site -> (scale, zero point) for int8; None observes (seen: site -> [min, max])."""
+    ranges: site -> (scale, zero point) for int8; None observes (seen: site -> [min, max]). dtype:
+    what is computed in; the weights' codes are those of float32 whatever it is."""
 
-    def __init__(self, config, params, qat="none", ranges=None):
+    def __init__(self, config, params, qat="none", ranges=None, dtype=torch.float32):
         self.c, self.p, self.qat, self.ranges, self.seen = config, params, qat, ranges, {}
-        self.cache = {}
+        self.dtype, self.cache = dtype, {}
 
     def weight(self, name):
         if name not in self.cache:
             w = self.p[name]
             if self.qat == "int8" and w.ndim == 2:
                 w = fake_s8_rows(w)
-            self.cache[name] = half(w) if self.qat == "fp16" else w
+            self.cache[name] = (half(w) if self.qat == "fp16" else w).to(self.dtype)
         return self.cache[name]
 
     def r(self, x):
@@ -88,15 +89,20 @@ class Twin:
         g = self.site(f"{at}.output.dense.input", self.r(torch.nn.functional.gelu(u)))
         return self.norm(f"{at}.output.LayerNorm", self.r(self.linear(f"{at}.output.dense", g) + a))
 
-    def row(self, ids):
+    def embedded(self, ids):
         e = "bert.embeddings"
         x = self.r(self.weight(f"{e}.word_embeddings.weight")[ids]
-                   + self.weight(f"{e}.position_embeddings.weight")[:len(ids)])
-        kind = self.weight(f"{e}.token_type_embeddings.weight")[0]
-        x = self.norm(f"{e}.LayerNorm", self.r(x + kind))
+                   + self.weight(f"{e}.token_type_embeddings.weight")[0])
+        return self.r(x + self.weight(f"{e}.position_embeddings.weight")[:len(ids)])
+
+    def encoded(self, ids):
+        x = self.norm("bert.embeddings.LayerNorm", self.embedded(ids))
         for i in range(self.c["num_hidden_layers"]):
             x = self.layer(i, x)
-        first = self.site("bert.pooler.dense.input", x[:1])
+        return x
+
+    def row(self, ids):
+        first = self.site("bert.pooler.dense.input", self.encoded(ids)[:1])
         pooled = self.r(torch.tanh(self.linear("bert.pooler.dense", first)))
         return self.linear("classifier", self.site("classifier.input", pooled))
 

@@ -49,7 +49,7 @@ static void loss_gradient(float *d, const float *logits, const int32_t *labels, 
 static void save(const char *path, const rk_net *net, const rk_params *grad)
 {
     const size_t layers = net->config->layers, h = net->config->hidden;
-    const size_t n = grad->params + layers + 2;
+    const size_t n = grad->params + layers + 3;
     rk_tensor *t = calloc(n, sizeof *t);
     char(*names)[128] = calloc(n, sizeof *names);
     rk_error err;
@@ -78,6 +78,8 @@ static void save(const char *path, const rk_net *net, const rk_params *grad)
                                l < layers ? net->acts[l].x : net->last,
                                net->tokens * h * sizeof(float)};
     }
+    t[n - 1] = (rk_tensor){"embedded", RK_DT_F32, 2, {net->tokens, h}, net->emb,
+                           net->tokens * h * sizeof(float)};
     if (rk_safetensors_save(path, t, n, NULL, &err)) fail(&err);
     free(t);
     free(names);
