@@ -27,6 +27,14 @@ typedef struct rk_attention {
     int half;              /* round scores and probabilities to binary16 */
 } rk_attention;
 
+/* The numbers of one update of AdamW (Loshchilov & Hutter 2019, as torch.optim.AdamW) */
+typedef struct rk_adamw_step {
+    float shrink; /* 1 - lr * decay */
+    float step;   /* lr / (1 - b1^t) */
+    float root;   /* 1 / sqrt(1 - b2^t) */
+    float b1, b2, eps;
+} rk_adamw_step;
+
 typedef struct rk_loops {
     const char *level;
 
@@ -60,10 +68,13 @@ typedef struct rk_loops {
     void (*dropout_mask)(uint8_t *keep, uint64_t seed, uint64_t stream, uint64_t first_block,
                          size_t n, uint32_t threshold);
 
-    /* AdamW (Loshchilov & Hutter 2019, as torch.optim.AdamW): step = lr / (1 - b1^t), root = 1 /
-     * sqrt(1 - b2^t), shrink = 1 - lr * decay, g scaled by gscale first. */
-    void (*adamw)(float *p, float *m, float *v, const float *g, size_t n, float shrink, float step,
-                  float root, float b1, float b2, float eps, float gscale);
+    /* One update of AdamW; g is scaled by gscale first. Denormal results become zero: a moment
+     * that is never fed would else stay a denormal for good, which costs a hundred times as much. */
+    void (*adamw)(float *p, float *m, float *v, const float *g, size_t n, const rk_adamw_step *step,
+                  float gscale);
+    /* k updates in a row with g = 0: the same bits as k calls of adamw. */
+    void (*adamw_idle)(float *p, float *m, float *v, size_t n, const rk_adamw_step *steps,
+                       size_t k);
 
     void (*to_bf16)(uint16_t *y, const float *x, size_t n);
     void (*min_max)(float *min, float *max, const float *x, size_t n); /* widens both */

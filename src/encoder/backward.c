@@ -1,5 +1,4 @@
-/* The backward pass: forward.c read upwards. Gradients of parameters are added to; net->dy carries
- * the gradient at the output of the layer in hand. */
+/* The backward pass: forward.c read upwards. net->dy carries the gradient at the output of the layer in hand. */
 #include <string.h>
 
 #include "encoder/net.h"
@@ -10,13 +9,13 @@ static rk_status head_backward(rk_net *net, const rk_batch *batch, const float *
     const rk_bert_config *c = net->config;
     const size_t r = net->rows, h = c->hidden;
     float *d = net->dx, *dfirst = net->dsum; /* [R, H] fits: R <= T */
-    rk_status st = rk_linear_back(net, d, grad->class_w, grad->class_b, dlogits, &net->in_class,
+    rk_status st = rk_linear_back(net, batch, d, grad->class_w, grad->class_b, dlogits, &net->in_class,
                                   net->used->class_w, r, c->labels.count, h, err);
     if (st) return st;
     rk_input_back(net, d, &net->in_class, r, h);
     rk_drop_back(net, batch, d, net->keep_pooled, net->dropout_classifier, r, h);
     for (size_t i = 0; i < r * h; i++) d[i] *= 1.0f - net->pooled[i] * net->pooled[i];
-    st = rk_linear_back(net, dfirst, grad->pooler_w, grad->pooler_b, d, &net->in_pooler,
+    st = rk_linear_back(net, batch, dfirst, grad->pooler_w, grad->pooler_b, d, &net->in_pooler,
                         net->used->pooler_w, r, h, h, err);
     if (st) return st;
     rk_input_back(net, dfirst, &net->in_pooler, r, h);
@@ -42,7 +41,7 @@ static rk_status feed_backward(rk_net *net, const rk_batch *batch, size_t l, rk_
     rk_round_back(net, dres, a->res2, t, h);
     memcpy(dsum, dres, t * h * sizeof(float)); /* through the residual: dh begins here */
     rk_drop_back(net, batch, dres, a->keep2, net->dropout_hidden, t, h);
-    st = rk_linear_back(net, net->dwide, g->out_w, g->out_b, dres, &a->in_out, w->out_w, t, h, i,
+    st = rk_linear_back(net, batch, net->dwide, g->out_w, g->out_b, dres, &a->in_out, w->out_w, t, h, i,
                         err);
     if (st) return st;
     rk_input_back(net, net->dwide, &a->in_out, t, i);
@@ -54,7 +53,7 @@ static rk_status feed_backward(rk_net *net, const rk_batch *batch, size_t l, rk_
                                   rk_chunk_rows(k, t) * i, (int)c->act);
     }
     rk_round_back(net, net->dwide, a->u, t, i);
-    st = rk_linear_back(net, net->dx, g->inter_w, g->inter_b, net->dwide, &a->in_inter, w->inter_w,
+    st = rk_linear_back(net, batch, net->dx, g->inter_w, g->inter_b, net->dwide, &a->in_inter, w->inter_w,
                         t, i, h, err);
     if (st) return st;
     rk_input_back(net, net->dx, &a->in_inter, t, h);
@@ -80,13 +79,13 @@ static rk_status attention_backward(rk_net *net, const rk_batch *batch, size_t l
     memcpy(dsum, dres, t * h * sizeof(float));
     rk_drop_back(net, batch, dres, a->keep1, net->dropout_hidden, t, h);
     st =
-        rk_linear_back(net, dctx, g->attn_w, g->attn_b, dres, &a->in_attn, w->attn_w, t, h, h, err);
+        rk_linear_back(net, batch, dctx, g->attn_w, g->attn_b, dres, &a->in_attn, w->attn_w, t, h, h, err);
     if (st) return st;
     rk_input_back(net, dctx, &a->in_attn, t, h);
     rk_round_back(net, dctx, a->ctx, t, h);
     rk_attend_back(net, batch, net->dqkv, dctx, a);
     rk_round_back(net, net->dqkv, a->qkv, t, 3 * h);
-    st = rk_linear_back(net, net->dx, g->qkv_w, g->qkv_b, net->dqkv, &a->in_qkv, w->qkv_w, t, 3 * h,
+    st = rk_linear_back(net, batch, net->dx, g->qkv_w, g->qkv_b, net->dqkv, &a->in_qkv, w->qkv_w, t, 3 * h,
                         h, err);
     if (st) return st;
     rk_input_back(net, net->dx, &a->in_qkv, t, h);

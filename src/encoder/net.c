@@ -185,11 +185,11 @@ void rk_net_free(rk_net *net)
     rk_free(net);
 }
 
-/* Rows `first` .. `first + rows` of a parameter, as QAT has them. The embedding tables are treated
- * row by row when they are looked up (op_embed.c), not here. */
-static void refresh_rows(rk_net *net, const rk_param *q, size_t first, size_t rows,
+/* The embedding tables are treated row by row when they are looked up (op_embed.c), not here. */
+void rk_net_refresh_rows(rk_net *net, size_t param, size_t first, size_t rows,
                          rk_half_counts *counts)
 {
+    const rk_param *q = &net->params->param[param];
     const size_t cols = q->dim[1], at = q->offset + first * cols;
     const float *x = net->params->block + at;
     float *y = net->work ? net->work->block + at : NULL;
@@ -218,7 +218,7 @@ void rk_net_refresh(rk_net *net)
 #pragma omp parallel for schedule(static) reduction(+ : clamped, subnormal)
         for (size_t r = 0; r < q->dim[0]; r += PIECE) {
             rk_half_counts k = {0, 0};
-            refresh_rows(net, q, r, q->dim[0] - r < PIECE ? q->dim[0] - r : PIECE, &k);
+            rk_net_refresh_rows(net, i, r, q->dim[0] - r < PIECE ? q->dim[0] - r : PIECE, &k);
             clamped += k.clamped;
             subnormal += k.subnormal;
         }

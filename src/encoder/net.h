@@ -41,6 +41,7 @@ typedef struct rk_batch {
     const size_t *starts; /* [R + 1] */
     size_t rows;
     bool train;
+    bool add; /* backward: gradients of matrices are added to what is there, not written */
     uint64_t seed, stream;
 } rk_batch;
 
@@ -93,6 +94,10 @@ void rk_net_free(rk_net *net);
 
 /* Makes the copies of the weights that the products use; call it whenever params have changed. */
 void rk_net_refresh(rk_net *net);
+/* The same for rows `first` .. `first + rows` of one parameter that is no embedding table; counts
+ * are added to, for the caller to put into net->half. Different rows may be done at once. */
+void rk_net_refresh_rows(rk_net *net, size_t param, size_t first, size_t rows,
+                         rk_half_counts *counts);
 
 /* Checks a batch against the model and makes room for it; the forward calls it. */
 rk_status rk_net_reserve(rk_net *net, const rk_batch *batch, rk_error *err);
@@ -100,8 +105,8 @@ rk_status rk_net_reserve(rk_net *net, const rk_batch *batch, rk_error *err);
 /* Fills net->logits [R, L]. RK_E_ARG for ids or lengths outside the model. */
 rk_status rk_net_forward(rk_net *net, const rk_batch *batch, rk_error *err);
 
-/* After a forward of the same batch: adds the gradients of sum(dlogits x logits) to grad. dlogits
- * [R, L]. */
+/* After a forward of the same batch: the gradients of sum(dlogits x logits). Those of tables and
+ * vectors are added to grad, those of matrices written (batch->add: added). dlogits [R, L]. */
 rk_status rk_net_backward(rk_net *net, const rk_batch *batch, const float *dlogits, rk_params *grad,
                           rk_error *err);
 
@@ -129,10 +134,10 @@ static inline size_t rk_chunk_rows(size_t chunk, size_t rows)
 /* op_linear.c */
 rk_status rk_linear(rk_net *net, float *y, const rk_input *in, const float *w, const float *bias,
                     size_t rows, size_t out, size_t cols, rk_error *err);
-/* dw, db are added to; dx [rows, cols] is written. */
-rk_status rk_linear_back(rk_net *net, float *dx, float *dw, float *db, const float *dy,
-                         const rk_input *in, const float *w, size_t rows, size_t out, size_t cols,
-                         rk_error *err);
+/* dx [rows, cols] is written, dw as well (added to where batch->add), db is added to. */
+rk_status rk_linear_back(rk_net *net, const rk_batch *batch, float *dx, float *dw, float *db,
+                         const float *dy, const rk_input *in, const float *w, size_t rows,
+                         size_t out, size_t cols, rk_error *err);
 /* The site's quantisation of x into in->x (which is x itself where nothing is to be done). */
 void rk_input_make(rk_net *net, rk_input *in, float *x, size_t site, size_t rows, size_t cols);
 /* The gradient at the producer: zero where the site clamped. */

@@ -57,9 +57,9 @@ static void column_sums(const rk_net *net, float *sums, const float *x, size_t r
         net->loops->column_sums(sums + c, x + c, rows, cols - c < BLOCK ? cols - c : BLOCK, cols);
 }
 
-rk_status rk_linear_back(rk_net *net, float *dx, float *dw, float *db, const float *dy,
-                         const rk_input *in, const float *w, size_t rows, size_t out, size_t cols,
-                         rk_error *err)
+rk_status rk_linear_back(rk_net *net, const rk_batch *batch, float *dx, float *dw, float *db,
+                         const float *dy, const rk_input *in, const float *w, size_t rows,
+                         size_t out, size_t cols, rk_error *err)
 {
     const bool half = net->compute == RK_DT_BF16;
     const size_t m = product_rows(net, rows);
@@ -74,7 +74,7 @@ rk_status rk_linear_back(rk_net *net, float *dx, float *dw, float *db, const flo
                        (rk_operand){weights(net, w), cols, false}, NULL, m, cols, out, net->compute,
                        err);
     if (!st)
-        st = rk_matmul_run(net->mm, dw, cols, true, (rk_operand){d, out, true},
+        st = rk_matmul_run(net->mm, dw, cols, batch->add, (rk_operand){d, out, true},
                            (rk_operand){x, cols, false}, NULL, out, cols, m, net->compute, err);
     return st;
 }

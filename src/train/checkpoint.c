@@ -18,6 +18,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "train/optimizer.h"
 #include "train/run.h"
 
 enum { VERSION = 1 };
@@ -113,8 +114,8 @@ static rk_status put_blocks(const rk_run *r, const char *path, bool best, rk_err
     const size_t n = r->params->count;
     const rk_tensor t[3] = {
         {"params", RK_DT_F32, 1, {n}, best ? r->best : r->params->block, n * sizeof(float)},
-        {"m", RK_DT_F32, 1, {n}, r->m, n * sizeof(float)},
-        {"v", RK_DT_F32, 1, {n}, r->v, n * sizeof(float)},
+        {"m", RK_DT_F32, 1, {n}, r->opt->m, n * sizeof(float)},
+        {"v", RK_DT_F32, 1, {n}, r->opt->v, n * sizeof(float)},
     };
     return rk_safetensors_save(path, t, best ? 1 : 3, NULL, err);
 }
@@ -337,8 +338,8 @@ static rk_status get_file(rk_run *r, const char *name, const char *path, rk_erro
         st = get_block(r->best, w, "params", n, err);
     } else {
         st = get_block(r->params->block, w, "params", n, err);
-        if (!st) st = get_block(r->m, w, "m", n, err);
-        if (!st) st = get_block(r->v, w, "v", n, err);
+        if (!st) st = get_block(r->opt->m, w, "m", n, err);
+        if (!st) st = get_block(r->opt->v, w, "v", n, err);
     }
     rk_weights_close(w);
     return st;
@@ -361,6 +362,7 @@ static rk_status get_counters(rk_run *r, const json_t *s, const char *path, rk_e
     if (st) return st;
     if (!json_is_array(epochs) || json_array_size(epochs) != r->epoch)
         return rk_fail(err, RK_E_FORMAT, "%s: \"epochs\" must list %zu epochs", path, r->epoch);
+    rk_optimizer_restart(r->opt, r->step);
     r->clamped = clamped;
     json_decref(r->epochs);
     r->epochs = json_incref(epochs);

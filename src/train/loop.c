@@ -72,15 +72,13 @@ static rk_status make_state(rk_run *r, rk_error *err)
     r->folder->weights = NULL;
     st = rk_params_new(&r->grad, &r->config, err);
     if (st) return st;
-    r->m = rk_alloc_aligned(r->params->count, sizeof(float));
-    r->v = rk_alloc_aligned(r->params->count, sizeof(float));
+    st = rk_optimizer_new(&r->opt, r->params, r->grad, err);
+    if (st) return st;
     r->best = rk_alloc_aligned(r->params->count, sizeof(float));
     r->epochs = json_array();
-    if (!r->m || !r->v || !r->best || !r->epochs)
-        return rk_fail(err, RK_E_MEMORY, "out of memory for the optimiser of %zu parameters",
+    if (!r->best || !r->epochs)
+        return rk_fail(err, RK_E_MEMORY, "out of memory for the best of %zu parameters",
                        r->params->count);
-    memset(r->m, 0, r->params->count * sizeof(float));
-    memset(r->v, 0, r->params->count * sizeof(float));
     if (r->o->qat != RK_QAT_NONE) {
         st = rk_ranges_new(&r->ranges, &r->config, r->params, r->o->qat, err);
         if (!st) st = rk_ranges_new(&r->best_ranges, &r->config, r->params, r->o->qat, err);
@@ -181,14 +179,14 @@ static rk_status one_step(rk_run *r, const rk_gather *g, size_t rows, float *dlo
     rk_status st;
 
     rk_run_observe(r);
-    memset(r->grad->block, 0, r->grad->count * sizeof(float));
+    rk_optimizer_meet(r->opt, r->net->loops, g->ids, g->starts[rows]);
     st = rk_net_forward(r->net, &batch, err);
     if (st) return st;
     *loss =
         rk_cross_entropy(dlogits, NULL, r->net->logits, g->labels, rows, r->config.labels.count);
     if (isfinite(*loss)) st = rk_net_backward(r->net, &batch, dlogits, r->grad, err);
     if (st) return st;
-    *norm = isfinite(*loss) ? rk_grad_norm(r->net->loops, r->grad) : NAN;
+    *norm = isfinite(*loss) ? rk_optimizer_norm(r->opt, r->net->loops) : NAN;
     *lr = a.lr;
     if (!isfinite(*loss) || !isfinite(*norm))
         return rk_fail(
@@ -200,9 +198,7 @@ static rk_status one_step(rk_run *r, const rk_gather *g, size_t rows, float *dlo
     if (o->clip > 0.0 && *norm > o->clip) gscale = o->clip / (*norm + 1e-6);
     r->half = r->net->half;
     r->clamped += r->half.clamped;
-    rk_adamw_step(r->net->loops, r->params, r->m, r->v, r->grad, &a, r->step + 1, gscale);
-    rk_net_refresh(r->net);
-    return RK_OK;
+    return rk_optimizer_step(r->opt, r->net->loops, r->net, &a, gscale, err);
 }
 
 static void tell(rk_run *r, double loss, double rows_per_s, size_t done_here, double elapsed)
@@ -252,10 +248,13 @@ static rk_status run_steps(rk_run *r, rk_error *err)
         st = rk_log_step(r, loss, lr, norm, rate, err);
         if (st) break;
         tell(r, smooth, rate, steps_done, now() - start);
-        if (r->step % r->steps_per_epoch == 0 || r->step == r->total) {
+        const bool epoch_ends = r->step % r->steps_per_epoch == 0 || r->step == r->total;
+        const bool save = r->stopped || (r->o->save_every && r->step % r->o->save_every == 0);
+        if (epoch_ends || save) rk_optimizer_settle(r->opt, r->net->loops);
+        if (epoch_ends) {
             st = end_epoch(r, err);
             if (!st) st = rk_checkpoint_save(r, err);
-        } else if (r->stopped || (r->o->save_every && r->step % r->o->save_every == 0)) {
+        } else if (save) {
             st = rk_checkpoint_save(r, err);
         }
         if (!st && r->stopped && r->step < r->total)
@@ -319,8 +318,7 @@ static void close_run(rk_run *r)
     rk_ranges_free(r->best_ranges);
     rk_params_free(r->params);
     rk_params_free(r->grad);
-    rk_free_aligned(r->m);
-    rk_free_aligned(r->v);
+    rk_optimizer_free(r->opt);
     rk_free_aligned(r->best);
     rk_encoded_free(&r->train);
     rk_encoded_free(&r->valid);

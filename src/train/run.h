@@ -27,7 +27,7 @@ typedef struct rk_run {
     char *about[3];     /* lines for people, said once nothing can be refused any more */
 
     rk_params *params, *grad;
-    float *m, *v;                    /* AdamW's moments, laid out as params */
+    struct rk_optimizer *opt;        /* settled wherever params are looked at as a whole */
     float *best;                     /* the block of the best epoch so far */
     rk_ranges *ranges, *best_ranges; /* QAT only */
     rk_net *net;

@@ -22,8 +22,9 @@ double RK_K(square_sum)(const float *x, size_t n);
 void RK_K(dropout)(float *y, const float *x, const uint8_t *keep, float scale, size_t n);
 void RK_K(dropout_mask)(uint8_t *keep, uint64_t seed, uint64_t stream, uint64_t first_block,
                         size_t n, uint32_t threshold);
-void RK_K(adamw)(float *p, float *m, float *v, const float *g, size_t n, float shrink, float step,
-                 float root, float b1, float b2, float eps, float gscale);
+void RK_K(adamw)(float *p, float *m, float *v, const float *g, size_t n, const rk_adamw_step *step,
+                 float gscale);
+void RK_K(adamw_idle)(float *p, float *m, float *v, size_t n, const rk_adamw_step *steps, size_t k);
 void RK_K(to_bf16)(uint16_t *y, const float *x, size_t n);
 void RK_K(min_max)(float *min, float *max, const float *x, size_t n);
 void RK_K(fake_u8)(float *y, uint8_t *inside, const float *x, size_t n, float scale, int zero);

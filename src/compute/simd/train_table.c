@@ -17,6 +17,7 @@ const rk_loops RK_K(loops) = {
     .dropout = RK_K(dropout),
     .dropout_mask = RK_K(dropout_mask),
     .adamw = RK_K(adamw),
+    .adamw_idle = RK_K(adamw_idle),
     .to_bf16 = RK_K(to_bf16),
     .min_max = RK_K(min_max),
     .fake_u8 = RK_K(fake_u8),

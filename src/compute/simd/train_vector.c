@@ -1,7 +1,9 @@
 /* Loops over plain vectors: sums, dropout, the optimiser, rounding and fake-quantisation. */
 #include <math.h>
+#include <stdbool.h>
 
 #include "base/rng.h"
+#include "compute/simd/denormals.h"
 #include "compute/simd/math.h"
 #include "compute/simd/train.h"
 
@@ -52,18 +54,67 @@ void RK_K(dropout_mask)(uint8_t *keep, uint64_t seed, uint64_t stream, uint64_t 
     }
 }
 
-void RK_K(adamw)(float *p, float *m, float *v, const float *g, size_t n, float shrink, float step,
-                 float root, float b1, float b2, float eps, float gscale)
+/* One value of AdamW; adamw_idle must give the bits that adamw gives where g is 0. */
+static inline void adamw_one(float *p, float *m, float *v, float d, rk_adamw_step s)
 {
-    const float c1 = 1.0f - b1, c2 = 1.0f - b2;
+    const float mi = s.b1 * *m + (1.0f - s.b1) * d;
+    const float vi = s.b2 * *v + (1.0f - s.b2) * d * d;
+    *m = mi;
+    *v = vi;
+    *p = *p * s.shrink - s.step * mi / (sqrtf(vi) * s.root + s.eps);
+}
+
+void RK_K(adamw)(float *p, float *m, float *v, const float *g, size_t n, const rk_adamw_step *step,
+                 float gscale)
+{
+    const rk_adamw_step s = *step;
+    const unsigned mode = rk_flush_denormals();
 #pragma omp simd
-    for (size_t i = 0; i < n; i++) {
-        const float d = g[i] * gscale;
-        const float mi = b1 * m[i] + c1 * d, vi = b2 * v[i] + c2 * d * d;
-        m[i] = mi;
-        v[i] = vi;
-        p[i] = p[i] * shrink - step * mi / (sqrtf(vi) * root + eps);
+    for (size_t i = 0; i < n; i++) adamw_one(p + i, m + i, v + i, g[i] * gscale, s);
+    rk_restore_denormals(mode);
+}
+
+static bool all_zero(const float *x, size_t n)
+{
+    float sum = 0.0f;
+    for (size_t i = 0; i < n; i++) sum += x[i] < 0.0f ? -x[i] : x[i];
+    return sum == 0.0f;
+}
+
+void RK_K(adamw_idle)(float *p, float *m, float *v, size_t n, const rk_adamw_step *steps, size_t k)
+{
+    enum { BLOCK = 32 /* stays in registers over the steps */, PERIOD = 16 };
+    const unsigned mode = rk_flush_denormals();
+    for (size_t i = 0; i < n; i += BLOCK) {
+        const size_t w = n - i < BLOCK ? n - i : BLOCK;
+        float bp[BLOCK] = {0}, bm[BLOCK] = {0}, bv[BLOCK] = {0};
+        for (size_t j = 0; j < w; j++) {
+            bp[j] = p[i + j];
+            bm[j] = m[i + j];
+            bv[j] = v[i + j];
+        }
+        size_t t = 0;
+        for (; t < k && (t % PERIOD || !all_zero(bm, BLOCK)); t++) {
+            const rk_adamw_step s = steps[t];
+#pragma omp simd
+            for (size_t j = 0; j < BLOCK; j++) adamw_one(bp + j, bm + j, bv + j, 0.0f, s);
+        }
+        for (; t < k; t++) { /* the same, where the first moment has died out or never was */
+            const rk_adamw_step s = steps[t];
+#pragma omp simd
+            for (size_t j = 0; j < BLOCK; j++) {
+                bm[j] = 0.0f; /* -0 + 0 */
+                bv[j] *= s.b2;
+                bp[j] *= s.shrink;
+            }
+        }
+        for (size_t j = 0; j < w; j++) {
+            p[i + j] = bp[j];
+            m[i + j] = bm[j];
+            v[i + j] = bv[j];
+        }
     }
+    rk_restore_denormals(mode);
 }
 
 void RK_K(to_bf16)(uint16_t *y, const float *x, size_t n)
