@@ -1,7 +1,7 @@
 /* Checkpoints: OUT/checkpoint-<step>/ with
  *   state.safetensors   params, m, v: F32 blocks in the order of rk_params
  *   best.safetensors    the block of the best epoch; a hard link while it does not change
- *   ranges.safetensors, best_ranges.safetensors   QAT only
+ *   ranges.safetensors, best_ranges.safetensors   QAT only; the best ones with best.safetensors
  *   state.json          where the run is, what it is a run of, and a checksum of each file
  * The folder is written under another name, synced and renamed, so it is there whole or not at all.
  */
@@ -15,13 +15,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/checksum.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "train/optimizer.h"
 #include "train/run.h"
 
-enum { VERSION = 1 };
+enum { VERSION = 2 };
 static const char PREFIX[] = "checkpoint-";
 
 rk_status rk_run_lock(rk_run *r, rk_error *err)
@@ -57,26 +58,20 @@ void rk_run_unlock(rk_run *r)
     rk_free(path);
 }
 
-/* Fowler-Noll-Vo's idea on words of eight bytes: catches any damage that is not an attack. */
-static uint64_t checksum(const uint8_t *data, size_t size)
+enum { HASH_TEXT = 17 };
+
+static const char *hash_text(char out[HASH_TEXT], uint64_t hash)
 {
-    uint64_t h = 0xCBF29CE484222325u ^ size, w;
-    size_t i = 0;
-    for (; i + 8 <= size; i += 8) {
-        memcpy(&w, data + i, 8);
-        h = (h ^ w) * 0xD6E8FEB86659FD93u;
-        h ^= h >> 29;
-    }
-    for (; i < size; i++) h = (h ^ data[i]) * 0x100000001B3u;
-    return h;
+    snprintf(out, HASH_TEXT, "%016llx", (unsigned long long)hash);
+    return out;
 }
 
-static rk_status checksum_file(uint64_t *sum, const char *path, rk_error *err)
+static rk_status checksum_file(char sum[HASH_TEXT], const char *path, rk_error *err)
 {
     rk_map map;
     rk_status st = rk_map_open(&map, path, err);
     if (st) return st;
-    *sum = checksum(map.data, map.size);
+    hash_text(sum, rk_checksum(0, map.data, map.size));
     rk_map_close(&map);
     return RK_OK;
 }
@@ -86,17 +81,19 @@ static json_t *identity(const rk_run *r)
 {
     const rk_train_options *o = r->o;
     const rk_bert_config *c = &r->config;
-    char hash[32];
-    snprintf(hash, sizeof hash, "%016llx", (unsigned long long)r->data_hash);
-    return json_pack(
-        "{s:s s:I s:i s:i s:I s:I s:f s:f s:f s:f s:f s:I s:i s:I s:I s:I s:I s:I s:I}",
-        "training data", hash, "seed", (json_int_t)o->seed, "qat", (int)o->qat, "compute",
-        (int)o->compute, "epochs", (json_int_t)o->epochs, "batch", (json_int_t)o->batch, "lr",
-        o->lr, "weight decay", o->weight_decay, "warm-up", o->warmup, "dropout", o->dropout, "clip",
-        o->clip, "max length", (json_int_t)r->max_length, "cleaning", (int)r->clean, "layers",
-        (json_int_t)c->layers, "hidden", (json_int_t)c->hidden, "heads", (json_int_t)c->heads,
-        "inner", (json_int_t)c->inner, "vocabulary", (json_int_t)c->vocab, "labels",
-        (json_int_t)c->labels.count);
+    char train[HASH_TEXT], valid[HASH_TEXT], base[HASH_TEXT];
+    return json_pack("{s:s s:s s:s s:I s:I s:i s:i s:I s:I s:f s:f s:f s:f s:f s:I s:i s:I s:I s:I "
+                     "s:I s:I s:I}",
+                     "training data", hash_text(train, r->train_hash), "validation data",
+                     hash_text(valid, r->valid_hash), "base model", hash_text(base, r->base_hash),
+                     "steps", (json_int_t)r->total, "seed", (json_int_t)o->seed, "qat", (int)o->qat,
+                     "compute", (int)o->compute, "epochs", (json_int_t)o->epochs, "batch",
+                     (json_int_t)o->batch, "lr", r->lr, "weight decay", o->weight_decay, "warm-up",
+                     o->warmup, "dropout", o->dropout, "clip", o->clip, "max length",
+                     (json_int_t)r->max_length, "cleaning", (int)r->clean, "layers",
+                     (json_int_t)c->layers, "hidden", (json_int_t)c->hidden, "heads",
+                     (json_int_t)c->heads, "inner", (json_int_t)c->inner, "vocabulary",
+                     (json_int_t)c->vocab, "labels", (json_int_t)c->labels.count);
 }
 
 static json_t *state_json(const rk_run *r, json_t *files)
@@ -214,34 +211,54 @@ static rk_status put_best(rk_run *r, const char *to, size_t previous, rk_error *
     return st;
 }
 
+enum { STATE, BEST, RANGES, BEST_RANGES, FILES };
+static const char *const file_name[FILES] = {"state.safetensors", "best.safetensors",
+                                             "ranges.safetensors", "best_ranges.safetensors"};
+
+/* Whether the state that r is in has this file. */
+static bool wanted(const rk_run *r, int file)
+{
+    switch (file) {
+    case BEST:
+        return r->best_epoch > 0;
+    case RANGES:
+        return r->o->qat != RK_QAT_NONE;
+    case BEST_RANGES:
+        return r->o->qat != RK_QAT_NONE && r->best_epoch > 0;
+    default:
+        return true;
+    }
+}
+
+static rk_status put_file(rk_run *r, int file, const char *path, size_t previous, rk_error *err)
+{
+    switch (file) {
+    case BEST:
+        return put_best(r, path, previous, err);
+    case RANGES:
+        rk_ranges_weights(r->ranges, r->params);
+        return rk_ranges_save(r->ranges, &r->config, r->params, path, err);
+    case BEST_RANGES:
+        return rk_ranges_save(r->best_ranges, &r->config, r->params, path, err);
+    default:
+        return put_blocks(r, path, false, err);
+    }
+}
+
 static rk_status put_files(rk_run *r, const char *temp, size_t previous, rk_error *err)
 {
-    static const char *const name[] = {"state.safetensors", "best.safetensors",
-                                       "ranges.safetensors", "best_ranges.safetensors"};
     json_t *files = json_object(), *state = NULL;
     rk_status st = files ? RK_OK : rk_fail(err, RK_E_MEMORY, "out of memory");
 
-    for (int i = 0; i < 4 && !st; i++) {
-        char *path = rk_path_join(temp, name[i]), text[32];
-        uint64_t sum;
-        const bool wanted = i == 0 || (i == 1 && r->best_epoch) || (i == 2 && r->ranges) ||
-                            (i == 3 && r->best_ranges && r->best_epoch);
-        if (!path) st = rk_fail(err, RK_E_MEMORY, "out of memory");
-        if (!st && wanted) {
-            if (i == 0) st = put_blocks(r, path, false, err);
-            if (i == 1) st = put_best(r, path, previous, err);
-            if (i == 2) {
-                rk_ranges_weights(r->ranges, r->params);
-                st = rk_ranges_save(r->ranges, &r->config, r->params, path, err);
-            }
-            if (i == 3) st = rk_ranges_save(r->best_ranges, &r->config, r->params, path, err);
-            if (!st) st = checksum_file(&sum, path, err);
-            if (!st) {
-                snprintf(text, sizeof text, "%016llx", (unsigned long long)sum);
-                if (json_object_set_new(files, name[i], json_string(text)))
-                    st = rk_fail(err, RK_E_MEMORY, "out of memory");
-            }
-        }
+    for (int i = 0; i < FILES && !st; i++) {
+        char *path, sum[HASH_TEXT];
+        if (!wanted(r, i)) continue;
+        path = rk_path_join(temp, file_name[i]);
+        st = path ? put_file(r, i, path, previous, err)
+                  : rk_fail(err, RK_E_MEMORY, "out of memory");
+        if (!st) st = checksum_file(sum, path, err);
+        if (!st && json_object_set_new(files, file_name[i], json_string(sum)))
+            st = rk_fail(err, RK_E_MEMORY, "out of memory");
         rk_free(path);
     }
     if (!st) {
@@ -323,18 +340,17 @@ static rk_status get_ranges(rk_ranges **out, const rk_run *r, const char *path, 
     return st;
 }
 
-static rk_status get_file(rk_run *r, const char *name, const char *path, rk_error *err)
+static rk_status get_file(rk_run *r, int file, const char *path, rk_error *err)
 {
     const size_t n = r->params->count;
     rk_weights *w;
     rk_status st;
 
-    if (strcmp(name, "ranges.safetensors") == 0) return get_ranges(&r->ranges, r, path, err);
-    if (strcmp(name, "best_ranges.safetensors") == 0)
-        return get_ranges(&r->best_ranges, r, path, err);
+    if (file == RANGES) return get_ranges(&r->ranges, r, path, err);
+    if (file == BEST_RANGES) return get_ranges(&r->best_ranges, r, path, err);
     st = rk_safetensors_open(&w, path, err);
     if (st) return st;
-    if (strcmp(name, "best.safetensors") == 0) {
+    if (file == BEST) {
         st = get_block(r->best, w, "params", n, err);
     } else {
         st = get_block(r->params->block, w, "params", n, err);
@@ -345,14 +361,44 @@ static rk_status get_file(rk_run *r, const char *name, const char *path, rk_erro
     return st;
 }
 
+/* The files that this state must have, each with its checksum. */
+static rk_status get_files(rk_run *r, const char *folder, const json_t *sums, const char *path,
+                           rk_error *err)
+{
+    rk_status st = RK_OK;
+
+    for (int i = 0; i < FILES && !st; i++) {
+        const char *want = json_string_value(json_object_get(sums, file_name[i]));
+        char *file, sum[HASH_TEXT];
+        if (!wanted(r, i)) continue;
+        if (!want)
+            return rk_fail(err, RK_E_FORMAT, "%s: \"files\" must list %s", path, file_name[i]);
+        file = rk_path_join(folder, file_name[i]);
+        st = file ? checksum_file(sum, file, err) : rk_fail(err, RK_E_MEMORY, "out of memory");
+        if (!st && strcmp(sum, want) != 0)
+            st = rk_fail(err, RK_E_FORMAT, "%s: damaged: the checksum does not match", file);
+        if (!st) st = get_file(r, i, file, err);
+        rk_free(file);
+    }
+    return st;
+}
+
 static rk_status get_counters(rk_run *r, const json_t *s, const char *path, rk_error *err)
 {
+    static const char *const field[] = {"step",          "epoch",    "best_epoch", "best_f1",
+                                        "best_accuracy", "loss_sum", "loss_rows",  "seconds",
+                                        "clamped"};
     size_t clamped = 0;
     json_t *epochs = json_object_get(s, "epochs");
-    rk_status st = rk_json_size(&r->step, s, "step", 1, r->total, path, err);
+    rk_status st = RK_OK;
 
+    /* a reader of JSON takes a missing field for its default; here none may be missing */
+    for (size_t i = 0; i < sizeof field / sizeof field[0]; i++)
+        if (!json_is_number(json_object_get(s, field[i])))
+            return rk_fail(err, RK_E_FORMAT, "%s: \"%s\" must be a number", path, field[i]);
+    st = rk_json_size(&r->step, s, "step", 1, r->total, path, err);
     if (!st) st = rk_json_size(&r->epoch, s, "epoch", 0, r->o->epochs, path, err);
-    if (!st) st = rk_json_size(&r->best_epoch, s, "best_epoch", 0, r->o->epochs, path, err);
+    if (!st) st = rk_json_size(&r->best_epoch, s, "best_epoch", 0, r->epoch, path, err);
     if (!st) st = rk_json_double(&r->best_f1, s, "best_f1", -1.0, 1.0, path, err);
     if (!st) st = rk_json_double(&r->best_accuracy, s, "best_accuracy", 0.0, 1.0, path, err);
     if (!st) st = rk_json_double(&r->loss_sum, s, "loss_sum", 0.0, 1e30, path, err);
@@ -362,7 +408,6 @@ static rk_status get_counters(rk_run *r, const json_t *s, const char *path, rk_e
     if (st) return st;
     if (!json_is_array(epochs) || json_array_size(epochs) != r->epoch)
         return rk_fail(err, RK_E_FORMAT, "%s: \"epochs\" must list %zu epochs", path, r->epoch);
-    rk_optimizer_restart(r->opt, r->step);
     r->clamped = clamped;
     json_decref(r->epochs);
     r->epochs = json_incref(epochs);
@@ -374,8 +419,7 @@ static rk_status load_one(rk_run *r, const char *folder, rk_error *err)
 {
     char *path = rk_path_join(folder, "state.json");
     size_t version = 0;
-    json_t *state = NULL, *value;
-    const char *name;
+    json_t *state = NULL;
     rk_status st =
         path ? rk_json_load(&state, path, err) : rk_fail(err, RK_E_MEMORY, "out of memory");
 
@@ -384,26 +428,9 @@ static rk_status load_one(rk_run *r, const char *folder, rk_error *err)
         st = rk_fail(err, RK_E_FORMAT, "%s: written by version %zu of the format; %d is read", path,
                      version, VERSION);
     if (!st) st = same_run(r, state, path, err);
-    if (!st && !json_object_get(json_object_get(state, "files"), "state.safetensors"))
-        st = rk_fail(err, RK_E_FORMAT, "%s: no weights are listed", path);
-    json_object_foreach(json_object_get(state, "files"), name, value)
-    {
-        char *file = NULL, text[32];
-        uint64_t sum;
-        if (st) break;
-        if (strchr(name, '/')) st = rk_fail(err, RK_E_FORMAT, "%s: a file name with a slash", path);
-        if (!st && !(file = rk_path_join(folder, name)))
-            st = rk_fail(err, RK_E_MEMORY, "out of memory");
-        if (!st) st = checksum_file(&sum, file, err);
-        if (!st) {
-            snprintf(text, sizeof text, "%016llx", (unsigned long long)sum);
-            if (!json_is_string(value) || strcmp(text, json_string_value(value)) != 0)
-                st = rk_fail(err, RK_E_FORMAT, "%s: damaged: the checksum does not match", file);
-        }
-        if (!st) st = get_file(r, name, file, err);
-        rk_free(file);
-    }
     if (!st) st = get_counters(r, state, path, err);
+    if (!st) st = get_files(r, folder, json_object_get(state, "files"), path, err);
+    if (!st) rk_optimizer_restart(r->opt, r->step);
     json_decref(state);
     rk_free(path);
     return st;

@@ -1,6 +1,7 @@
 /* From files to encoded rows, with every check that can be made before training starts. */
 #include <string.h>
 
+#include "base/checksum.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/rng.h"
@@ -39,11 +40,9 @@ static char *counts(const rk_run *r, const char *what, const rk_rows *rows, cons
 
 static uint64_t hash_rows(const rk_encoded *e)
 {
-    uint64_t h = 0x9E3779B97F4A7C15u;
-    for (size_t i = 0; i < e->tokens; i++) h = (h ^ (uint32_t)e->ids[i]) * 0xD6E8FEB86659FD93u;
-    for (size_t i = 0; i < e->rows; i++)
-        h = (h ^ e->starts[i] ^ (uint64_t)(uint32_t)e->labels[i] << 40) * 0xD6E8FEB86659FD93u;
-    return h ^ h >> 32;
+    uint64_t h = rk_checksum(0, e->ids, e->tokens * sizeof *e->ids);
+    h = rk_checksum(h, e->starts, (e->rows + 1) * sizeof *e->starts);
+    return rk_checksum(h, e->labels, e->rows * sizeof *e->labels);
 }
 
 static rk_status load_files(rk_run *r, rk_rows *rows[3], rk_error *err)
@@ -98,7 +97,8 @@ rk_status rk_run_load(rk_run *r, rk_error *err)
     if (!st) st = rk_encode_rows(&r->train, rows[0], r->tokenizer, r->clean, r->max_length, err);
     if (!st) st = rk_encode_rows(&r->valid, rows[1], r->tokenizer, r->clean, r->max_length, err);
     if (st) goto done;
-    r->data_hash = hash_rows(&r->train);
+    r->train_hash = hash_rows(&r->train);
+    r->valid_hash = hash_rows(&r->valid);
     r->about[0] = counts(r, "train", rows[0], &r->train);
     r->about[1] = counts(r, "valid", rows[1], &r->valid);
 done:

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/checksum.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -61,6 +62,7 @@ static rk_status make_state(rk_run *r, rk_error *err)
 
     if (!st) st = rk_params_load(r->params, &r->config, r->folder->weights, r->o->seed, &made, err);
     if (st) return st;
+    r->base_hash = rk_checksum(0, r->params->block, r->params->count * sizeof(float));
     if (made) {
         rk_buffer b = {0};
         rk_buffer_printf(&b, "%s: new %s from seed %llu (the folder has none)", r->o->model, made,

@@ -23,10 +23,11 @@ typedef struct rk_run {
     unsigned clean;
     size_t max_length;
     rk_encoded train, valid;
-    uint64_t data_hash; /* of the encoded training rows */
+    uint64_t train_hash, valid_hash; /* of the encoded rows */
     char *about[3];     /* lines for people, said once nothing can be refused any more */
 
     rk_params *params, *grad;
+    uint64_t base_hash;              /* of params before the first step */
     struct rk_optimizer *opt;        /* settled wherever params are looked at as a whole */
     float *best;                     /* the block of the best epoch so far */
     rk_ranges *ranges, *best_ranges; /* QAT only */

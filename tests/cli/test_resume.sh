@@ -55,7 +55,59 @@ probe_run 0 model=start seed=6 "${common[@]}" out=other
 other_weights() { [ -s other/model.safetensors ] && ! cmp -s "$1" other/model.safetensors; }
 check "another seed gives other weights" other_weights whole-none-1/model.safetensors
 # a checkpoint of another run is refused by what differs
-probe_run 17 model=start "${common[@]}" out=mixed stop_at=4
+probe_run 17 model=start "${common[@]}" out=mixed stop_at=14
 probe_run 13 model=start "${common[@]}" out=mixed resume=1 clip=0.5
 check "says what differs" grep -q "clip was 1" "$err"
+start=start
+valid=$sample/valid.tsv
+resume() {  # FOLDER ARGS...: the same run as the probe's, resumed, with ARGS
+    local folder=$1
+    shift
+    "$RINGKAS" train --model $start --train "$sample/train.tsv" --valid "$valid" \
+        --max-train-rows 160 --epochs 2 --lr 1e-3 --warmup 0.1 --seed 5 --max-length 48 \
+        --out "$folder" --resume --quiet "$@" >"$out" 2>"$err"
+}
+refuse_resume() {   # PATTERN FOLDER ARGS...
+    local pattern=$1
+    shift
+    resume "$@"
+    check "exit 1" [ $? = 1 ]
+    one_line "$pattern" train --resume "$@"
+    check "nothing is made" [ ! -e "$1/model.safetensors" ]
+}
+head -n 150 "$sample/valid.tsv" >fewer.tsv
+valid=fewer.tsv
+refuse_resume 'mixed/.*another run: validation data was' mixed
+valid=$sample/valid.tsv
+refuse_resume 'mixed/.*another run: steps was 20 and is 17 now' mixed --max-steps 17
+run 0 init --train "$sample/train.tsv" --layers 2 --hidden 48 --heads 3 --vocab-size 900 --seed 6 \
+    --out start2
+start=start2
+refuse_resume 'mixed/.*another run: base model was' mixed
+start=start
+
+# a state that lacks what it must hold is refused: the best weights once an epoch is over, ranges
+# of quantisation-aware training, a counter
+lacks() {   # FOLDER FIELD: takes a file from the list of files, or a counter, out of the state
+    python3 -c 'import json, sys
+path, name = sys.argv[1:]
+state = json.load(open(path))
+del (state["files"] if name in state["files"] else state)[name]
+json.dump(state, open(path, "w"))' "$1"/checkpoint-14/state.json "$2"
+}
+probe_run 17 model=start "${common[@]}" out=int8 stop_at=14 qat=int8
+for part in best.safetensors ranges.safetensors best_ranges.safetensors best_epoch loss_sum; do
+    rm -rf lacking
+    cp -r int8 lacking
+    lacks lacking $part
+    refuse_resume "lacking/.*\"$part\" must be a number|lacking/.*must list $part\$" lacking \
+        --qat int8
+done
+resume int8 --qat int8
+check "the state that lacks nothing" [ $? = 0 ]
+check "and ends as the others" cmp -s int8/model.safetensors whole-int8-1/model.safetensors
+rm -rf lacking
+cp -r mixed lacking
+lacks lacking best.safetensors
+refuse_resume 'lacking/.*must list best.safetensors$' lacking
 finish

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/buffer.h"
+#include "base/checksum.h"
 #include "base/dtype.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -474,6 +475,29 @@ static void rng_sequence(void **state)
     for (int i = 0; i < 100; i++) assert_int_equal(seen[i], 1);
 }
 
+/* Every bit counts, each order and each length too; going on from a sum is not starting anew. */
+static void checksum(void **state)
+{
+    uint8_t bytes[37] = {0};
+    const uint64_t whole = rk_checksum(0, bytes, sizeof bytes);
+    (void)state;
+
+    for (size_t bit = 0; bit < 8 * sizeof bytes; bit++) {
+        bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        assert_true(rk_checksum(0, bytes, sizeof bytes) != whole);
+        bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+    }
+    assert_true(rk_checksum(0, bytes, sizeof bytes) == whole);
+    for (size_t n = 0; n < sizeof bytes; n++) assert_true(rk_checksum(0, bytes, n) != whole);
+    bytes[3] = 1;
+    bytes[9] = 2;
+    const uint64_t first = rk_checksum(0, bytes, sizeof bytes);
+    assert_true(rk_checksum(whole, bytes, sizeof bytes) != first);
+    bytes[3] = 2;
+    bytes[9] = 1;
+    assert_true(rk_checksum(0, bytes, sizeof bytes) != first);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -485,6 +509,7 @@ int main(void)
         cmocka_unit_test(json_refused), cmocka_unit_test(json_depth),
         cmocka_unit_test(json_fields), cmocka_unit_test(json_round_trip),
         cmocka_unit_test(philox_known_answers), cmocka_unit_test(rng_sequence),
+        cmocka_unit_test(checksum),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
