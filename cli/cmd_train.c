@@ -37,7 +37,9 @@ static void put_epochs(const json_t *epochs)
     for (i = 0; i < 6; i++) cli_table_add(&t, "%s", head[i]);
     json_array_foreach(epochs, i, e) {
         cli_table_add(&t, "%.0f", cli_num(e, "epoch"));
-        cli_table_add(&t, "%.4f", cli_num(e, "train_loss"));
+        if (json_is_number(json_object_get(e, "train_loss")))
+            cli_table_add(&t, "%.4f", cli_num(e, "train_loss"));
+        else cli_table_add(&t, "-");
         cli_table_add(&t, "%.4f", cli_num(e, "valid_loss"));
         cli_table_add(&t, "%.4f", cli_num(e, "valid_accuracy"));
         cli_table_add(&t, "%.4f", cli_num(e, "valid_f1_weighted"));

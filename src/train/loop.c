@@ -1,6 +1,7 @@
 /* rk_train: the loop over epochs and steps. */
 #define _GNU_SOURCE
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -130,7 +131,8 @@ static rk_status end_epoch(rk_run *r, rk_error *err)
 {
     rk_metrics m = {0};
     double loss;
-    json_t *recall = json_object(), *entry;
+    json_t *recall = json_object(), *entry, *train_loss;
+    char train_text[32] = "none"; /* of no step there is no loss */
     rk_status st = rk_run_validate(r, &m, &loss, err);
 
     if (!st && !isfinite(loss))
@@ -148,15 +150,17 @@ static rk_status end_epoch(rk_run *r, rk_error *err)
     }
     for (size_t i = 0; i < m.labels; i++)
         json_object_set_new(recall, r->config.labels.name[i], json_real(m.label[i].recall));
-    entry = json_pack("{s:I s:f s:f s:f s:f s:O}", "epoch", (json_int_t)r->epoch, "train_loss",
-                      r->loss_rows ? r->loss_sum / (double)r->loss_rows : 0.0, "valid_loss", loss,
-                      "valid_accuracy", m.accuracy, "valid_f1_weighted", m.f1_weighted,
-                      "per_label_recall", recall);
+    train_loss = r->loss_rows ? json_real(r->loss_sum / (double)r->loss_rows) : json_null();
+    if (r->loss_rows)
+        snprintf(train_text, sizeof train_text, "%.4f", json_real_value(train_loss));
+    entry = json_pack("{s:I s:o s:f s:f s:f s:O}", "epoch", (json_int_t)r->epoch, "train_loss",
+                      train_loss, "valid_loss", loss, "valid_accuracy", m.accuracy,
+                      "valid_f1_weighted", m.f1_weighted, "per_label_recall", recall);
     if (!entry || json_array_append_new(r->epochs, entry))
         st = rk_fail(err, RK_E_MEMORY, "out of memory");
-    rk_say(r, "epoch %zu: train loss %.4f, valid loss %.4f, accuracy %.4f, weighted F1 %.4f%s",
-           r->epoch, r->loss_rows ? r->loss_sum / (double)r->loss_rows : 0.0, loss, m.accuracy,
-           m.f1_weighted, r->best_epoch == r->epoch ? " (best so far)" : "");
+    rk_say(r, "epoch %zu: train loss %s, valid loss %.4f, accuracy %.4f, weighted F1 %.4f%s",
+           r->epoch, train_text, loss, m.accuracy, m.f1_weighted,
+           r->best_epoch == r->epoch ? " (best so far)" : "");
     r->loss_sum = 0.0;
     r->loss_rows = 0;
 done:

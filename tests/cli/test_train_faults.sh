@@ -14,6 +14,17 @@ run 1 train --model start "${common[@]}" --out far --lr 1e10 --max-steps 1
 one_line 'step 1: loss .* on the validation rows: training diverged' train --lr 1e10
 check "no model of a run that diverged" [ ! -e far/model.safetensors ]
 
+# ranges alone, without training: there is no loss of training to tell
+for qat in fp16 int8; do
+    run 0 train --model start --train train.tsv --valid valid.tsv --threads 1 --out only-$qat \
+        --epochs 0 --qat $qat
+    check "$qat: a line for people" grep -q '^epoch 1: train loss none, valid loss [0-9]' "$err"
+    check "$qat: the table" grep -Eq '^ *1 +- +[0-9.]+ ' "$out"
+    check "$qat: ringkas.json" grep -q '"train_loss": null' only-$qat/ringkas.json
+    run 0 train --model start "${common[@]}" --out only-$qat --epochs 0 --qat $qat --json
+    check "$qat: JSON" grep -q '"train_loss": null, "valid_loss": [0-9]' "$out"
+done
+
 # one run at a time in a folder; who is turned away leaves the other's lock alone
 (exec "$RINGKAS" train --model start "${common[@]}" --out held --epochs 10000 >"$work/held.out" \
     2>"$work/held.err") &

@@ -433,6 +433,9 @@ static void strange_curves(void **state)
         json_object_set_new(run, "epochs", json_loads(epochs[i], 0, NULL));
         rk_free(page_of(report));
     }
+    /* ranges alone, without training: no loss is not a loss of 0 */
+    json_object_set_new(at(report, "runs.1.epochs.0"), "train_loss", json_null());
+    assert_says(report, "</th><td>\xe2\x80\x93</td><td>0.2700</td>");
     json_decref(report);
 }
 
