@@ -198,8 +198,9 @@ static rk_status one_step(rk_run *r, const rk_gather *g, size_t rows, float *dlo
         return rk_fail(
             err, RK_E_NUMERIC,
             "step %zu: loss %g, gradient norm %g at learning rate %g: training diverged; try a "
-            "smaller learning rate; the last checkpoint is kept",
-            r->step + 1, *loss, *norm, a.lr);
+            "smaller learning rate%s",
+            r->step + 1, *loss, *norm, a.lr,
+            rk_checkpoint_exists(r) ? "; the last checkpoint is kept" : "");
     /* as torch.nn.utils.clip_grad_norm_ */
     if (o->clip > 0.0 && *norm > o->clip) gscale = o->clip / (*norm + 1e-6);
     r->half = r->net->half;

@@ -14,6 +14,13 @@ run 1 train --model start "${common[@]}" --out far --lr 1e10 --max-steps 1
 one_line 'step 1: loss .* on the validation rows: training diverged' train --lr 1e10
 check "no model of a run that diverged" [ ! -e far/model.safetensors ]
 
+# inside an epoch too; that a state to go on from is kept is said only where there is one
+run 1 train --model start "${common[@]}" --out far --lr 1e10 --max-steps 3
+one_line 'step 2: loss .*: training diverged; try a smaller learning rate$' train --lr 1e10
+run 1 train --model start "${common[@]}" --out far --lr 1e10 --max-steps 3 --save-every 1
+one_line 'step 2: loss .*smaller learning rate; the last checkpoint is kept$' train --save-every 1
+check "the state that is kept" [ -e far/checkpoint-1/state.json ]
+
 # ranges alone, without training: there is no loss of training to tell
 for qat in fp16 int8; do
     run 0 train --model start --train train.tsv --valid valid.tsv --threads 1 --out only-$qat \
