@@ -11,20 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/buffer.h"
-#include "base/json.h"
 #include "base/mem.h"
 #include "support/scratch.h"
-#include "text/tokenizer.h"
+#include "support/token_folder.h"
 
-#define VOCAB "\"vocab\": {\"[PAD]\": 0, \"[UNK]\": 1, \"[CLS]\": 2, \"[SEP]\": 3, " \
-              "\"[MASK]\": 4, \"a\": 5, \"##b\": 6, \"enak\": 7, \"##nya\": 8, \"!\": 9}"
-#define MODEL "\"model\": {\"type\": \"WordPiece\", \"unk_token\": \"[UNK]\", " VOCAB "}"
-#define NORMAL "\"normalizer\": {\"type\": \"BertNormalizer\"}"
-#define SPLIT "\"pre_tokenizer\": {\"type\": \"BertPreTokenizer\"}"
-#define TWO NORMAL ", " SPLIT
 #define CLS "{\"SpecialToken\": {\"id\": \"[CLS]\", \"type_id\": 0}}"
 #define SEP "{\"SpecialToken\": {\"id\": \"[SEP]\", \"type_id\": 0}}"
 #define TEXT "{\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}"
@@ -35,45 +27,16 @@
 
 static rk_error err;
 
-static const char *folder(void)
-{
-    mkdir(scratch_path("m"), 0777);
-    return scratch_path("m");
-}
-
-static void write_file(const char *name, const char *text)
-{
-    folder();
-    scratch_write(name, text, strlen(text));
-}
-
-static void empty_folder(void)
-{
-    scratch_remove(scratch_path("m"));
-    folder();
-}
-
-/* The tokenizer of a tokenizer.json alone in its folder. */
-static rk_tokenizer *open_json(const char *text)
-{
-    rk_tokenizer *t = NULL;
-    empty_folder();
-    write_file("m/tokenizer.json", text);
-    if (rk_tokenizer_open(&t, folder(), &err)) assert_null(t);
-    else err.message[0] = '\0';
-    return t;
-}
-
 static void accepted(const char *text)
 {
-    rk_tokenizer *t = open_json(text);
+    rk_tokenizer *t = token_open_json(text, &err);
     if (!t) fail_msg("refused: %s: %s", text, err.message);
     rk_tokenizer_close(t);
 }
 
 static void refused(const char *text, const char *says)
 {
-    if (open_json(text)) fail_msg("accepted: %s", text);
+    if (token_open_json(text, &err)) fail_msg("accepted: %s", text);
     assert_int_equal(err.code, RK_E_FORMAT);
     if (!strstr(err.message, "tokenizer.json") && !strstr(err.message, "/m:"))
         fail_msg("no place in: %s", err.message);
@@ -82,21 +45,15 @@ static void refused(const char *text, const char *says)
 
 static void encodes(const rk_tokenizer *t, const char *text, size_t limit, const char *want)
 {
-    rk_ids ids = {0};
-    rk_buffer b = {0};
-    bool cut;
-    assert_int_equal(rk_tokenizer_encode(t, text, strlen(text), limit, &ids, &cut, &err), RK_OK);
-    for (size_t i = 0; i < ids.count; i++)
-        rk_buffer_printf(&b, i ? " %d" : "%d", ids.id[i]);
-    if (cut) rk_buffer_puts(&b, " cut");
-    assert_string_equal(b.data, want);
-    rk_buffer_free(&b);
-    rk_ids_clear(&ids);
+    char *got = token_ids(t, text, limit, &err);
+    if (!got) fail_msg("refused: %s: %s", text, err.message);
+    assert_string_equal(got, want);
+    rk_free(got);
 }
 
 static void test_encode(void **state)
 {
-    rk_tokenizer *t = open_json("{" MODEL ", " TWO "}");
+    rk_tokenizer *t = token_open_json("{" MODEL ", " TWO "}", &err);
     rk_ids ids = {0};
     (void)state;
     assert_non_null(t);
@@ -156,8 +113,8 @@ static void test_ids(void **state)
                  "{\"model\": {\"type\": \"WordPiece\", \"vocab\": {\"kata\": %s}}}", bad[i]);
         refused(text, "\"kata\"");
     }
-    t = open_json("{\"model\": {\"type\": \"WordPiece\", \"vocab\": {\"[SEP]\": 0, \"[PAD]\": 1, "
-                  "\"[CLS]\": 3, \"[UNK]\": 7}}, " TWO "}");    /* TK-07 */
+    t = token_open_json("{\"model\": {\"type\": \"WordPiece\", \"vocab\": {\"[SEP]\": 0, "
+                        "\"[PAD]\": 1, \"[CLS]\": 3, \"[UNK]\": 7}}, " TWO "}", &err);  /* TK-07 */
     assert_non_null(t);
     assert_int_equal(rk_tokenizer_size(t), 8);
     assert_null(rk_tokenizer_token(t, 2));
@@ -211,13 +168,13 @@ static void test_steps(void **state)
             "\"Whitespace\"");
     refused("{" MODEL ", " SPLIT ", \"normalizer\": {\"type\": \"BertNormalizer\", "
             "\"lowercase\": \"yes\"}}", "\"lowercase\" must be true or false");    /* TK-14 */
-    t = open_json("{" MODEL ", " SPLIT ", \"normalizer\": {\"type\": \"BertNormalizer\", "
-                  "\"lowercase\": false, \"strip_accents\": null}}");
+    t = token_open_json("{" MODEL ", " SPLIT ", \"normalizer\": {\"type\": \"BertNormalizer\", "
+                        "\"lowercase\": false, \"strip_accents\": null}}", &err);
     assert_non_null(t);
     encodes(t, "enak ENAK \xc3\xa9nak", 8, "2 7 1 1 3");
     rk_tokenizer_close(t);
-    t = open_json("{" MODEL ", " SPLIT ", \"normalizer\": {\"type\": \"BertNormalizer\", "
-                  "\"lowercase\": false, \"strip_accents\": true}}");
+    t = token_open_json("{" MODEL ", " SPLIT ", \"normalizer\": {\"type\": \"BertNormalizer\", "
+                        "\"lowercase\": false, \"strip_accents\": true}}", &err);
     assert_non_null(t);
     encodes(t, "enak ENAK \xc3\xa9nak", 8, "2 7 1 7 3");
     rk_tokenizer_close(t);
@@ -267,14 +224,14 @@ static void test_words(void **state)
     refused(text, "continuing_subword_prefix");
     refused("{\"model\": {\"type\": \"WordPiece\", \"continuing_subword_prefix\": 2, " VOCAB "}}",
             "continuing_subword_prefix");
-    t = open_json("{\"model\": {\"type\": \"WordPiece\", \"continuing_subword_prefix\": \"\", "
-                  "\"max_input_chars_per_word\": 5, " VOCAB "}, " TWO "}");
+    t = token_open_json("{\"model\": {\"type\": \"WordPiece\", \"continuing_subword_prefix\": "
+                        "\"\", \"max_input_chars_per_word\": 5, " VOCAB "}, " TWO "}", &err);
     assert_non_null(t);
     encodes(t, "aenak aenaka", 9, "2 5 7 1 3");
     rk_tokenizer_close(t);
-    t = open_json("{\"model\": {\"type\": \"WordPiece\", \"max_input_chars_per_word\": 3, "
-                  "\"vocab\": {\"[PAD]\": 0, \"[UNK]\": 1, \"[CLS]\": 2, \"[SEP]\": 3, "
-                  "\"\xc3\x9f\": 4, \"##\xc3\x9f\": 5}}, " TWO "}");
+    t = token_open_json("{\"model\": {\"type\": \"WordPiece\", \"max_input_chars_per_word\": 3, "
+                        "\"vocab\": {\"[PAD]\": 0, \"[UNK]\": 1, \"[CLS]\": 2, \"[SEP]\": 3, "
+                        "\"\xc3\x9f\": 4, \"##\xc3\x9f\": 5}}, " TWO "}", &err);
     assert_non_null(t);
     encodes(t, "\xc3\x9f\xc3\x9f\xc3\x9f \xc3\x9f\xc3\x9f\xc3\x9f\xc3\x9f", 9, "2 4 5 5 1 3");
     rk_tokenizer_close(t);
@@ -294,10 +251,10 @@ static void test_added(void **state)
     refused("{" MODEL ", " TWO ", \"added_tokens\": {}}", "must be a list");
     refused("{" MODEL ", " TWO ", \"added_tokens\": [{\"id\": 10, \"content\": \"\xcc\x81\"}]}",
             "nothing is left");
-    t = open_json("{" MODEL ", " TWO ", \"added_tokens\": ["    /* TK-17 */
-                  "{\"id\": 10, \"content\": \"<x\", \"normalized\": false}, "
-                  "{\"id\": 11, \"content\": \"<x>\", \"normalized\": false}, "
-                  "{\"id\": 12, \"content\": \"a.*\", \"normalized\": false}]}");
+    t = token_open_json("{" MODEL ", " TWO ", \"added_tokens\": ["    /* TK-17 */
+                        "{\"id\": 10, \"content\": \"<x\", \"normalized\": false}, "
+                        "{\"id\": 11, \"content\": \"<x>\", \"normalized\": false}, "
+                        "{\"id\": 12, \"content\": \"a.*\", \"normalized\": false}]}", &err);
     assert_non_null(t);
     assert_int_equal(rk_tokenizer_size(t), 13);
     encodes(t, "a<x>a<xa.*", 9, "2 5 11 5 10 12 3");
@@ -315,7 +272,7 @@ static void test_many_added(void **state)
                          i ? ", " : "", 10 + i, i, i % 2 ? "true" : "false");
     rk_buffer_puts(&b, "]}");
     assert_false(b.failed);
-    t = open_json(b.data);
+    t = token_open_json(b.data, &err);
     assert_non_null(t);
     encodes(t, "<t7><t77777><t99998>", 9, "2 17 77787 100008 3");
     rk_tokenizer_close(t);
@@ -356,7 +313,7 @@ static void test_from_tokens(void **state)
 static void test_long(void **state)
 {
     enum { SIZE = 1 << 20 };
-    rk_tokenizer *t = open_json("{" MODEL ", " TWO "}");
+    rk_tokenizer *t = token_open_json("{" MODEL ", " TWO "}", &err);
     char *text = malloc(SIZE + 1);
     (void)state;
     assert_non_null(t);
@@ -377,7 +334,7 @@ static void test_rows(void **state)
     rk_buffer b = {0};
     rk_rows *rows;
     rk_encoded e;
-    rk_tokenizer *t = open_json("{" MODEL ", " TWO "}");
+    rk_tokenizer *t = token_open_json("{" MODEL ", " TWO "}", &err);
     (void)state;
     assert_non_null(t);
     for (int i = 0; i < 1000; i++) rk_buffer_printf(&b, "%s\tx\n", i % 3 ? "a" : "enaknya enak a");

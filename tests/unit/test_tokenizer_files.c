@@ -13,62 +13,19 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/buffer.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "support/scratch.h"
-#include "text/tokenizer.h"
-
-#define VOCAB "\"vocab\": {\"[PAD]\": 0, \"[UNK]\": 1, \"[CLS]\": 2, \"[SEP]\": 3, " \
-              "\"[MASK]\": 4, \"a\": 5, \"##b\": 6, \"enak\": 7, \"##nya\": 8, \"!\": 9}"
-#define MODEL "\"model\": {\"type\": \"WordPiece\", \"unk_token\": \"[UNK]\", " VOCAB "}"
-#define NORMAL "\"normalizer\": {\"type\": \"BertNormalizer\"}"
-#define SPLIT "\"pre_tokenizer\": {\"type\": \"BertPreTokenizer\"}"
-#define TWO NORMAL ", " SPLIT
+#include "support/token_folder.h"
 
 static rk_error err;
 
-static const char *folder(void)
-{
-    mkdir(scratch_path("m"), 0777);
-    return scratch_path("m");
-}
-
-static void write_file(const char *name, const char *text)
-{
-    folder();
-    scratch_write(name, text, strlen(text));
-}
-
-static void empty_folder(void)
-{
-    scratch_remove(scratch_path("m"));
-    folder();
-}
-
-/* The tokenizer of a tokenizer.json alone in its folder. */
-static rk_tokenizer *open_json(const char *text)
-{
-    rk_tokenizer *t = NULL;
-    empty_folder();
-    write_file("m/tokenizer.json", text);
-    if (rk_tokenizer_open(&t, folder(), &err)) assert_null(t);
-    else err.message[0] = '\0';
-    return t;
-}
-
 static void encodes(const rk_tokenizer *t, const char *text, size_t limit, const char *want)
 {
-    rk_ids ids = {0};
-    rk_buffer b = {0};
-    bool cut;
-    assert_int_equal(rk_tokenizer_encode(t, text, strlen(text), limit, &ids, &cut, &err), RK_OK);
-    for (size_t i = 0; i < ids.count; i++)
-        rk_buffer_printf(&b, i ? " %d" : "%d", ids.id[i]);
-    if (cut) rk_buffer_puts(&b, " cut");
-    assert_string_equal(b.data, want);
-    rk_buffer_free(&b);
-    rk_ids_clear(&ids);
+    char *got = token_ids(t, text, limit, &err);
+    if (!got) fail_msg("refused: %s: %s", text, err.message);
+    assert_string_equal(got, want);
+    rk_free(got);
 }
 
 /* ---- folders ---- */
@@ -78,7 +35,7 @@ static const char vocab[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##b\nenak\n#
 static void folder_refused(rk_status want, const char *says)
 {
     rk_tokenizer *t;
-    assert_int_equal(rk_tokenizer_open(&t, folder(), &err), want);
+    assert_int_equal(rk_tokenizer_open(&t, token_folder(), &err), want);
     assert_null(t);
     if (!strstr(err.message, says)) fail_msg("want \"%s\" in: %s", says, err.message);
 }
@@ -86,7 +43,7 @@ static void folder_refused(rk_status want, const char *says)
 static rk_tokenizer *open_folder(void)
 {
     rk_tokenizer *t;
-    if (rk_tokenizer_open(&t, folder(), &err)) fail_msg("%s", err.message);
+    if (rk_tokenizer_open(&t, token_folder(), &err)) fail_msg("%s", err.message);
     return t;
 }
 
@@ -97,46 +54,46 @@ static void test_folder(void **state)
     scratch_remove(scratch_path("m"));
     assert_int_equal(rk_tokenizer_open(&t, scratch_path("m"), &err), RK_E_OPEN);
     assert_non_null(strstr(err.message, "not a folder"));
-    empty_folder();
+    token_folder_empty();
     folder_refused(RK_E_OPEN, "neither tokenizer.json nor vocab.txt");
-    write_file("m/vocab.txt", vocab);
+    token_file("m/vocab.txt", vocab);
     t = open_folder();
     encodes(t, "ENAKnya!", 9, "2 7 8 9 3");
     rk_tokenizer_close(t);
-    write_file("m/tokenizer_config.json", "{\"do_lower_case\": false, \"model_max_length\": "
+    token_file("m/tokenizer_config.json", "{\"do_lower_case\": false, \"model_max_length\": "
                /* TK-21 */
                "1000000000000000019884624838656, \"tokenizer_class\": \"BertTokenizer\"}");
     t = open_folder();
     encodes(t, "ENAKnya! enak", 9, "2 1 9 7 3");
     rk_tokenizer_close(t);
-    write_file("m/tokenizer.json", "{" MODEL ", " TWO "}");
+    token_file("m/tokenizer.json", "{" MODEL ", " TWO "}");
     folder_refused(RK_E_FORMAT, "\"do_lower_case\" is false here and true in tokenizer.json");
-    write_file("m/tokenizer_config.json", "{\"cls_token\": {\"content\": \"[CLS]\"}}");
+    token_file("m/tokenizer_config.json", "{\"cls_token\": {\"content\": \"[CLS]\"}}");
     rk_tokenizer_close(open_folder());
-    write_file("m/tokenizer_config.json", "{\"unk_token\": \"[PAD]\"}");
+    token_file("m/tokenizer_config.json", "{\"unk_token\": \"[PAD]\"}");
     folder_refused(RK_E_FORMAT, "\"unk_token\" is \"[PAD]\" here, \"[UNK]\" in tokenizer.json");
-    write_file("m/tokenizer_config.json", "{\"tokenize_chinese_chars\": false}");
+    token_file("m/tokenizer_config.json", "{\"tokenize_chinese_chars\": false}");
     folder_refused(RK_E_FORMAT, "\"tokenize_chinese_chars\" is false here and true");
-    write_file("m/tokenizer_config.json", "{\"strip_accents\": false}");
+    token_file("m/tokenizer_config.json", "{\"strip_accents\": false}");
     folder_refused(RK_E_FORMAT, "\"strip_accents\" is false here and true");
-    write_file("m/tokenizer_config.json", "{\"strip_accents\": 3}");
+    token_file("m/tokenizer_config.json", "{\"strip_accents\": 3}");
     folder_refused(RK_E_FORMAT, "\"strip_accents\" must be true or false");
-    write_file("m/tokenizer_config.json", "{]");
+    token_file("m/tokenizer_config.json", "{]");
     folder_refused(RK_E_FORMAT, "tokenizer_config.json:1: ");
 }
 
 static void test_disagree(void **state)
 {
     (void)state;
-    empty_folder();
-    write_file("m/tokenizer.json", "{" MODEL ", " TWO "}");
-    write_file("m/vocab.txt", vocab);
+    token_folder_empty();
+    token_file("m/tokenizer.json", "{" MODEL ", " TWO "}");
+    token_file("m/vocab.txt", vocab);
     rk_tokenizer_close(open_folder());
-    write_file("m/vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##c\nenak\n##nya\n!\n");
+    token_file("m/vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##c\nenak\n##nya\n!\n");
     folder_refused(RK_E_FORMAT, "vocab.txt: id 6 is \"##c\" here");    /* TK-20 */
-    write_file("m/vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##b\nenak\n##nya\n");
+    token_file("m/vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##b\nenak\n##nya\n");
     folder_refused(RK_E_FORMAT, "id 9 is no token here");
-    write_file("m/vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##b\nenak\n##nya\n!\n?\n");
+    token_file("m/vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##b\nenak\n##nya\n!\n?\n");
     folder_refused(RK_E_FORMAT, "id 10 is \"?\" here");
 }
 
@@ -144,29 +101,29 @@ static void test_config(void **state)
 {
     rk_tokenizer *t;
     (void)state;
-    empty_folder();
-    write_file("m/vocab.txt", "<pad>\n<unk>\n<s>\n</s>\na\n##b\n");
+    token_folder_empty();
+    token_file("m/vocab.txt", "<pad>\n<unk>\n<s>\n</s>\na\n##b\n");
     folder_refused(RK_E_FORMAT, "lacks \"[UNK]\"");
-    write_file("m/special_tokens_map.json", "{\"unk_token\": \"<unk>\", \"cls_token\": \"<s>\", "
+    token_file("m/special_tokens_map.json", "{\"unk_token\": \"<unk>\", \"cls_token\": \"<s>\", "
                "\"sep_token\": \"</s>\", \"pad_token\": {\"content\": \"<pad>\"}}");
     t = open_folder();
     encodes(t, "ab x</s>", 9, "2 4 5 1 3 3");
     encodes(t, "[MASK]", 9, "2 1 1 1 3");
     rk_tokenizer_close(t);
-    write_file("m/tokenizer_config.json", "{\"added_tokens_decoder\": {\"7\": {\"content\": "
+    token_file("m/tokenizer_config.json", "{\"added_tokens_decoder\": {\"7\": {\"content\": "
                "\"<y>\"}, \"6\": {\"content\": \"<x>\", \"special\": true}}, "
                "\"additional_special_tokens\": [\"<z>\"]}");
     t = open_folder();
     encodes(t, "<x><Y><z>", 9, "2 6 7 8 3");
     rk_tokenizer_close(t);
-    write_file("m/tokenizer_config.json", "{\"added_tokens_decoder\": {\"x\": {}}}");
+    token_file("m/tokenizer_config.json", "{\"added_tokens_decoder\": {\"x\": {}}}");
     folder_refused(RK_E_FORMAT, "a key \"x\"");
-    write_file("m/tokenizer_config.json",
+    token_file("m/tokenizer_config.json",
                "{\"added_tokens_decoder\": {\"4\": {\"content\": \"b\"}}}");
     folder_refused(RK_E_FORMAT, "the same id 4");
-    write_file("m/tokenizer_config.json", "{\"tokenizer_class\": \"XLMRobertaTokenizer\"}");
+    token_file("m/tokenizer_config.json", "{\"tokenizer_class\": \"XLMRobertaTokenizer\"}");
     folder_refused(RK_E_FORMAT, "\"XLMRobertaTokenizer\"");
-    write_file("m/tokenizer_config.json", "{\"do_basic_tokenize\": false}");
+    token_file("m/tokenizer_config.json", "{\"do_basic_tokenize\": false}");
     folder_refused(RK_E_FORMAT, "do_basic_tokenize");
 }
 
@@ -177,9 +134,9 @@ static void test_config(void **state)
 static rk_tokenizer *open_vocab(const char *bytes, size_t length)
 {
     rk_tokenizer *t = NULL;
-    empty_folder();
+    token_folder_empty();
     scratch_write("m/vocab.txt", bytes, length);
-    if (rk_tokenizer_open(&t, folder(), &err)) assert_null(t);
+    if (rk_tokenizer_open(&t, token_folder(), &err)) assert_null(t);
     else err.message[0] = '\0';
     return t;
 }
@@ -265,8 +222,9 @@ static void test_save(void **state)
 {
     static const char *const file[] = {"tokenizer.json", "vocab.txt", "tokenizer_config.json",
                                        "special_tokens_map.json"};
-    rk_tokenizer *t = open_json("{" MODEL ", " TWO ", \"added_tokens\": [{\"id\": 10, \"content\": "
-                                "\"<x>\", \"lstrip\": true, \"special\": true}]}");
+    rk_tokenizer *t = token_open_json("{" MODEL ", " TWO ", \"added_tokens\": ["
+                                      "{\"id\": 10, \"content\": \"<x>\", \"lstrip\": true, "
+                                      "\"special\": true}]}", &err);
     rk_tokenizer *again;
     json_t *json;
     (void)state;
@@ -313,11 +271,11 @@ static void test_memory(void **state)
     rk_ids ids = {0};
     size_t n = 0;
     (void)state;
-    empty_folder();
-    write_file("m/tokenizer.json",
+    token_folder_empty();
+    token_file("m/tokenizer.json",
                "{" MODEL ", " TWO ", \"added_tokens\": [{\"id\": 10, \"content\": \"x\"}]}");
-    write_file("m/vocab.txt", vocab);
-    write_file("m/tokenizer_config.json",
+    token_file("m/vocab.txt", vocab);
+    token_file("m/tokenizer_config.json",
                "{\"added_tokens_decoder\": {\"5\": {\"content\": \"a\"}}}");
     for (;; n++) {
         rk_status st;
@@ -339,9 +297,10 @@ static void test_memory(void **state)
  * keeps the others' ids, and the folder opens again. */
 static void test_save_gaps(void **state)
 {
-    rk_tokenizer *t = open_json("{\"model\": {\"type\": \"WordPiece\", \"vocab\": {\"[PAD]\": 0, "
-                                "\"[UNK]\": 1, \"[CLS]\": 2, \"[SEP]\": 3, \"x\\ny\": 5, "
-                                "\"x\\ry\": 6, \"z\": 8}}, " TWO "}");
+    rk_tokenizer *t = token_open_json("{\"model\": {\"type\": \"WordPiece\", \"vocab\": "
+                                      "{\"[PAD]\": 0, \"[UNK]\": 1, \"[CLS]\": 2, "
+                                      "\"[SEP]\": 3, \"x\\ny\": 5, \"x\\ry\": 6, "
+                                      "\"z\": 8}}, " TWO "}", &err);
     char *text;
     size_t n;
     (void)state;
