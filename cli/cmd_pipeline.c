@@ -34,7 +34,7 @@ static bool read_qat(cli_args *a, pipeline *p)
 {
     const char *list = cli_text(a, "qat", "none");
     if (strcmp(list, "none") == 0) return true;
-    while (*list) {
+    for (;;) {
         const size_t n = strcspn(list, ",");
         size_t i;
         for (i = PIPE_FP16; i < PIPE_KINDS; i++)
@@ -45,9 +45,9 @@ static bool read_qat(cli_args *a, pipeline *p)
         }
         p->variant[i].folder = cli_join(p->out, i == PIPE_FP16 ? "model-fp16" : "model-int8");
         if (!p->variant[i].folder) return false;
-        list += n + (list[n] == ',');
+        if (!list[n]) return true;
+        list += n + 1;
     }
-    return true;
 }
 
 static int set_up(pipeline *p)

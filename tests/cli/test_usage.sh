@@ -44,9 +44,14 @@ predict|usage: ringkas predict
 pipeline --data d --out o|either --model DIR or --init
 pipeline --init --model m --data d --out o|either --model DIR or --init
 pipeline --init --data d --out o --qat int4|--qat wants
+pipeline --init --data d --out o --qat fp16,|--qat wants
+pipeline --init --data d --out o --qat ,int8|--qat wants
+pipeline --init --data d --out o --qat fp16,,int8|--qat wants
+pipeline --init --data d --out o --qat fp16,fp16|--qat wants
 pipeline --init --data d --out o --hidden 30 --heads 4|not a multiple
 init --train x --out y --hidden 30 --heads 4|not a multiple
 END
+refuse 2 '--qat wants' pipeline --init --data d --out o --qat ""
 run 2
 check "no arguments: no list of commands" grep -q '^Commands' "$err"
 
