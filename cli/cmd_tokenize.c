@@ -8,13 +8,14 @@ static int run(cli_args *a)
     rk_model *model;
     rk_error err;
     bool failed = false, more = true;
+    bool flushed = true; /* all answers so far are out */
 
     if (rk_model_open_tokenizer(&model, a->operand[0], &err)) return cli_fail(&err);
     while (more) {
         const char *text;
         size_t length, count;
         int32_t *ids;
-        switch (cli_lines_next(&lines, true, &text, &length)) {
+        switch (cli_lines_next(&lines, flushed, &text, &length)) {
         case CLI_LINE:
             if (rk_model_tokenize(model, text, length, &ids, &count, &err) == RK_OK) {
                 for (size_t i = 0; i < count; i++) printf("%s%d", i ? " " : "", (int)ids[i]);
@@ -31,10 +32,14 @@ static int run(cli_args *a)
             failed = true;
             break;
         case CLI_LINE_NONE:
-        case CLI_LINE_WAIT:
             more = false;
             break;
+        case CLI_LINE_WAIT: /* who waits for an answer gets it before the next line */
+            fflush(stdout);
+            flushed = true;
+            continue;
         }
+        flushed = false;
         if (ferror(stdout)) break;      /* cli_finish says why */
     }
     if (lines.error) {

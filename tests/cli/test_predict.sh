@@ -91,16 +91,20 @@ check "one object that tells it" grep -q '"error": ".*not finite' "$out"
 
 # An answer comes before the next line is written: two ends of a conversation.
 mkfifo to from
-"$RINGKAS" predict tiny.onnx <to >from &
-exec 3>to 4<from
-for word in baik buruk biasa; do
-    echo "$word" >&3
-    answer=
-    IFS= read -r -t 30 answer <&4
-    check "no answer to $word before the next line" [ "${answer##*$'\t'}" = "$word" ]
+for command in predict tokenize; do
+    "$RINGKAS" $command tiny.onnx <to >from &
+    exec 3>to 4<from
+    for word in baik buruk biasa; do
+        echo "$word" >&3
+        answer=
+        IFS= read -r -t 10 answer <&4
+        [ $command = predict ] && want=$word || want=$("$RINGKAS" tokenize tiny.onnx <<<"$word")
+        check "$command: no answer to $word before the next line" \
+            [ "${answer##*$'\t'}" = "$want" ]
+    done
+    exec 3>&- 4<&-
+    wait $! || fail "$command over pipes"
 done
-exec 3>&- 4<&-
-wait $! || fail "predict over pipes"
 
 # tokenize
 printf 'makanannya enak\n\nrusak \xff\n%s\n' "$long" >in.txt
