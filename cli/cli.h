@@ -89,6 +89,10 @@ int cli_fail(const rk_error *err);
 /* Says something in passing on stderr, unless quiet. */
 void cli_say(const cli_args *a, const char *format, ...) CLI_PRINTF(2, 3);
 
+/* "ringkas: note: ..." on stderr, unless quiet; each line once, however often a file is read. user
+ * of rk_note_fn is the cli_args. */
+void cli_on_note(const char *line, void *user);
+
 /* Progress on stderr: a bar on a terminal, else a line every few seconds. Zero it, set quiet; what
  * is drawn is cleared by cli_progress_end. user of rk_progress_fn is the cli_progress. */
 typedef struct cli_progress {

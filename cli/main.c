@@ -54,6 +54,7 @@ static int set_up(cli_args *a)
     rk_error err;
 
     if (a->wrong) return CLI_USAGE;
+    rk_set_notes(cli_on_note, a);
     if (isa && rk_set_isa(isa, &err)) return cli_fail(&err);
     rk_set_threads(threads);
     return CLI_DONE;

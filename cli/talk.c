@@ -10,6 +10,7 @@
 #include "cli.h"
 
 static volatile sig_atomic_t stop_wanted;
+static cli_progress *bar; /* the one that is on the terminal now */
 
 void cli_error(const char *format, ...)
 {
@@ -144,21 +145,23 @@ static size_t terminal_width(void)
 static void draw(cli_progress *me, const rk_progress *p)
 {
     enum { BAR = 20 };
-    char text[256], bar[BAR + 1];
+    char text[256], cells[BAR + 1];
     const size_t full = p->total ? BAR * p->done / p->total : 0, width = terminal_width();
 
     describe(text, sizeof text, me, p);
-    for (size_t i = 0; i < BAR; i++) bar[i] = i < full ? '#' : '.';
-    bar[BAR] = '\0';
+    for (size_t i = 0; i < BAR; i++) cells[i] = i < full ? '#' : '.';
+    cells[BAR] = '\0';
     if (width > BAR + 4)
-        fprintf(stderr, "\r[%s] %.*s\033[K", bar, (int)(width - BAR - 4), text);
+        fprintf(stderr, "\r[%s] %.*s\033[K", cells, (int)(width - BAR - 4), text);
     me->drawn = true;
+    bar = me;
 }
 
 static void clear(cli_progress *me)
 {
     if (me->drawn) fputs("\r\033[K", stderr);
     me->drawn = false;
+    bar = NULL;
 }
 
 bool cli_on_progress(const rk_progress *p, void *user)
@@ -199,4 +202,26 @@ void cli_progress_end(cli_progress *me)
 {
     clear(me);
     me->started = false;
+}
+
+/* ---- notes ---------------------------------------------------------------------------------- */
+
+static bool said_before(const char *line)
+{
+    enum { KEPT = 64 };
+    static char *kept[KEPT];
+    static size_t count;
+
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(kept[i], line) == 0) return true;
+    if (count < KEPT && (kept[count] = strdup(line))) count++;
+    return false;
+}
+
+void cli_on_note(const char *line, void *user)
+{
+    const cli_args *a = user;
+    if (a->quiet || said_before(line)) return;
+    if (bar) clear(bar);
+    cli_error("note: %s", line);
 }

@@ -12,6 +12,8 @@
  *     Free it with rk_string_free.
  *   - Pointers in option structs are borrowed for the call. Zero every struct, or start from its
  *     _defaults function; a zero or NULL field then means "the default".
+ *   - What a person should see though nothing failed (a byte-order mark that was dropped) goes to
+ *     the function given to rk_set_notes.
  *   - No call prints, exits or installs a signal handler. */
 #ifndef RINGKAS_H
 #define RINGKAS_H
@@ -85,6 +87,13 @@ typedef struct rk_progress {
 } rk_progress;
 
 typedef bool (*rk_progress_fn)(const rk_progress *progress, void *user);
+
+/* Called with one line, without newline, about an input that was taken though something in it is
+ * odd: file, line where there is one, what is odd and what is done about it. */
+typedef void (*rk_note_fn)(const char *line, void *user);
+
+/* Who hears the notes of calls made on this thread from now on; NULL (the start): nobody. */
+RK_API void rk_set_notes(rk_note_fn fn, void *user);
 
 /* ---- model: open, classify, close ---------------------------------------------------------- */
 

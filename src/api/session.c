@@ -107,6 +107,7 @@ static rk_status open_folder(rk_model *m, rk_compute compute, bool weights, rk_e
     if (st) goto done;
     st = rk_tokenizer_open(&m->tokenizer, m->path, err);
     if (st) goto done;
+    rk_tokenizer_note_pad(m->tokenizer, folder->config, folder->config_path);
     if (weights) {
         st = rk_engine_open_folder(&m->engine, m->path, compute, err);
         if (st) goto done;

@@ -6,6 +6,7 @@
 #include "base/buffer.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/note.h"
 #include "base/utf8.h"
 
 enum { FILE_MAX = 256 << 20 };
@@ -131,7 +132,11 @@ rk_status rk_json_load(json_t **out, const char *path, rk_error *err)
 
     *out = NULL;
     if (st) return st;
-    if (length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) at = 3; /* a byte order mark */
+    if (length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
+        char name[RK_QUOTE_SIZE];
+        at = 3;
+        rk_note("%s:1: a byte-order mark, which is dropped", rk_quote(name, path, strlen(path)));
+    }
     st = rk_json_parse(out, text + at, length - at, path, err);
     rk_free(text);
     return st;

@@ -54,6 +54,7 @@ static rk_status source_open(source *s, const char *folder)
         st = rk_ranges_load(&s->ranges, &s->config, s->params, s->folder->quant, s->err);
     if (!st) st = rk_tokenizer_open(&s->tokenizer, folder, s->err);
     if (st) return st;
+    rk_tokenizer_note_pad(s->tokenizer, s->folder->config, s->folder->config_path);
     if (rk_tokenizer_size(s->tokenizer) > s->config.vocab)
         return rk_fail(s->err, RK_E_FORMAT, "%s: the tokenizer has %zu tokens, the word table only "
                        "%zu rows", s->shown, rk_tokenizer_size(s->tokenizer), s->config.vocab);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/note.h"
 #include "base/utf8.h"
 #include "file/shards.h"
 #include "file/weights_private.h"
@@ -123,11 +124,14 @@ rk_status rk_weights_open(rk_weights **out, const char *path, rk_error *err)
                        name, rk_kind_text(kind));
     switch (kind) {
     case RK_KIND_SAFETENSORS:
-        return rk_safetensors_open(out, path, err);
+        st = rk_safetensors_open(out, path, err);
+        break;
     case RK_KIND_ZIP:
-        return rk_torch_zip_open(out, path, err);
+        st = rk_torch_zip_open(out, path, err);
+        break;
     case RK_KIND_JSON:
-        return rk_shards_open(out, path, err);
+        st = rk_shards_open(out, path, err);
+        break;
     default:
         /* a damaged start of the kind that the name promises: its own reader says more */
         if (kind == RK_KIND_UNKNOWN && want == RK_KIND_SAFETENSORS)
@@ -136,4 +140,6 @@ rk_status rk_weights_open(rk_weights **out, const char *path, rk_error *err)
                        "%s: this is %s; weights must be safetensors or a PyTorch zip", name,
                        rk_kind_text(kind));
     }
+    if (!st && (*out)->note) rk_note("%s", (*out)->note);
+    return st;
 }

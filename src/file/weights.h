@@ -17,7 +17,7 @@ typedef struct rk_weights {
                           its bytes were checked, its numbers cannot be used */
     json_t *metadata;  /* safetensors' __metadata__ (strings), or NULL */
     char *note;        /* one line that a person should see (a wrong total_size, check sums
-                          switched off), or NULL */
+                          switched off), or NULL; rk_weights_open makes an rk_note of it */
     void *memory;      /* private */
 } rk_weights;
 

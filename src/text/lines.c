@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/note.h"
 #include "base/utf8.h"
 
 rk_status rk_lines_open(rk_lines **out, const char *path, rk_error *err)
@@ -88,6 +89,7 @@ static rk_status byte_order_mark(rk_lines *l, rk_error *err)
     if (l->line.length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
         memmove(text, text + 3, l->line.length - 3 + 1);
         l->line.length -= 3;
+        rk_note("%s:1: a byte-order mark, which is dropped", l->name);
     }
     return RK_OK;
 }

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/note.h"
 #include "base/utf8.h"
 #include "text/tokenizer_parts.h"
 
@@ -33,6 +34,7 @@ rk_tokenizer *rk_tokenizer_new(void)
     t->norm = (rk_normalizer){.clean = true, .han = true, .strip = true, .lower = true};
     t->strip_accents = -1;
     t->split = true;
+    t->padding_id = -1;
     return t;
 }
 
@@ -125,6 +127,14 @@ static void make_heads(rk_tokenizer *t)
     }
 }
 
+static void note_repeat(rk_tokenizer *t, int32_t id, int32_t again)
+{
+    if (!t->repeated++ || id < t->repeat[0]) {
+        t->repeat[0] = id;
+        t->repeat[1] = again;
+    }
+}
+
 rk_status rk_tokenizer_index(rk_tokenizer *t, const char *where, rk_error *err)
 {
     rk_trie_key *keys = rk_calloc(t->size, sizeof *keys);
@@ -141,6 +151,7 @@ rk_status rk_tokenizer_index(rk_tokenizer *t, const char *where, rk_error *err)
     rk_trie_sort(keys, count);
     for (size_t i = 0; i < count; i++) {
         if (kept > 0 && rk_trie_same(&keys[kept - 1], &keys[i])) {
+            if (keys[i].length) note_repeat(t, keys[kept - 1].value, keys[i].value);
             t->slot[keys[kept - 1].value].used = false;
             kept--;
         }
@@ -254,6 +265,11 @@ rk_status rk_tokenizer_ready(rk_tokenizer *t, const char *where, rk_error *err)
         st = rk_tokenizer_add(t, text, length, plain, where, err);
         if (st) return st;
     }
+    if (t->padding_id >= 0 && t->padding_id != t->special_id[RK_PAD])
+        rk_note("%s: \"padding\" names id %d, but the padding token \"%s\" is id %d, which "
+                "counts", where, t->padding_id,
+                rk_quote(name, t->special[RK_PAD], strlen(t->special[RK_PAD])),
+                t->special_id[RK_PAD]);
     rk_normalizer_ready(&t->norm);
     return rk_added_sets_make(t, where, err);
 }
@@ -295,6 +311,18 @@ const char *rk_tokenizer_token(const rk_tokenizer *t, int32_t id)
 int32_t rk_tokenizer_pad_id(const rk_tokenizer *t)
 {
     return t->special_id[RK_PAD];
+}
+
+void rk_tokenizer_note_pad(const rk_tokenizer *t, const json_t *config, const char *path)
+{
+    const json_t *pad = json_object_get(config, "pad_token_id");
+    const int32_t id = t->special_id[RK_PAD];
+    char name[RK_QUOTE_SIZE];
+
+    if (json_is_integer(pad) && json_integer_value(pad) != id)
+        rk_note("%s: \"pad_token_id\" is %lld, but the tokenizer's padding token is id %d, which "
+                "counts", rk_quote(name, path, strlen(path)),
+                (long long)json_integer_value(pad), id);
 }
 
 void rk_ids_clear(rk_ids *ids)

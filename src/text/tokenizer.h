@@ -28,6 +28,8 @@ void rk_tokenizer_close(rk_tokenizer *t);
 size_t rk_tokenizer_size(const rk_tokenizer *t);                   /* ids are below this */
 const char *rk_tokenizer_token(const rk_tokenizer *t, int32_t id); /* NULL where there is none */
 int32_t rk_tokenizer_pad_id(const rk_tokenizer *t);
+/* Notes (rk_set_notes) where config.json, read from path, names another padding token. */
+void rk_tokenizer_note_pad(const rk_tokenizer *t, const json_t *config, const char *path);
 /* Where readers of a saved folder cut long texts; it changes nothing here. Before any encoding. */
 void rk_tokenizer_set_max_length(rk_tokenizer *t, size_t tokens);
 

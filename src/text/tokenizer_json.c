@@ -315,6 +315,7 @@ static rk_status check_lengths(const source *s, const json_t *truncation, const 
     }
     if (st || !padding) return st;
     st = rk_json_size(&pad_id, padding, "pad_id", 0, s->t->size - 1, s->path, s->err);
+    if (!st && json_object_get(padding, "pad_id")) s->t->padding_id = (int32_t)pad_id;
     if (!st) st = rk_json_string(&pad, padding, "pad_token", s->path, s->err);
     if (!st && pad) st = rk_tokenizer_name(s->t, RK_PAD, pad, s->err);
     return st;

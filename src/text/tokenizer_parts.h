@@ -57,6 +57,9 @@ struct rk_tokenizer {
     size_t added_count, added_capacity;
     rk_added_set raw, normalized;
     rk_trie pieces;
+    int32_t padding_id;          /* of "padding" in tokenizer.json, -1: none is named */
+    size_t repeated;             /* tokens of the vocabulary that came again */
+    int32_t repeat[2];           /* ids of the first such token and of its next place */
     uint32_t head[2][256];       /* children of the root, and of the node of the prefix */
 };
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/note.h"
 #include "base/utf8.h"
 #include "text/tokenizer_parts.h"
 
@@ -38,7 +39,29 @@ static rk_status check_line(const char *text, size_t length, const char *where, 
     return RK_OK;
 }
 
-rk_status rk_vocab_read(rk_tokenizer *t, const char *path, rk_error *err)
+/* Lines that a vocabulary should not have and that change ids or what is found. */
+static void note_odd_lines(const rk_tokenizer *t, const char *name)
+{
+    char token[RK_QUOTE_SIZE];
+    size_t empty = 0, first = 0;
+
+    if (t->repeated) {
+        const rk_slot *slot = &t->slot[t->repeat[0]];
+        rk_note("%s:%d: token \"%s\" comes again in line %d (%zu such); the last line counts", name,
+                t->repeat[0] + 1, rk_quote(token, t->names.data + slot->offset, slot->length),
+                t->repeat[1] + 1, t->repeated);
+    }
+    for (size_t id = t->size; id-- > 0;) {
+        if (t->slot[id].length) continue;
+        first = id + 1;
+        empty++;
+    }
+    if (empty)
+        rk_note("%s:%zu: an empty line (%zu such); it uses up an id that no text gets", name, first,
+                empty);
+}
+
+static rk_status read_lines(rk_tokenizer *t, const char *path, rk_error *err)
 {
     char name[RK_QUOTE_SIZE], where[RK_QUOTE_SIZE + 32];
     rk_map map = {0};
@@ -50,7 +73,10 @@ rk_status rk_vocab_read(rk_tokenizer *t, const char *path, rk_error *err)
     if (map.size >= 2 &&
         (memcmp(map.data, "\xff\xfe", 2) == 0 || memcmp(map.data, "\xfe\xff", 2) == 0))
         st = rk_fail(err, RK_E_FORMAT, "%s: this is UTF-16; a vocabulary must be UTF-8", name);
-    if (map.size >= 3 && memcmp(map.data, "\xef\xbb\xbf", 3) == 0) at = 3;
+    if (map.size >= 3 && memcmp(map.data, "\xef\xbb\xbf", 3) == 0) {
+        at = 3;
+        rk_note("%s:1: a byte-order mark, which is dropped", name);
+    }
     while (!st && at < map.size) {
         size_t length;
         const char *text = next_line(&map, &at, &length);
@@ -62,6 +88,14 @@ rk_status rk_vocab_read(rk_tokenizer *t, const char *path, rk_error *err)
     }
     if (!st) st = rk_tokenizer_index(t, name, err);
     rk_map_close(&map);
+    return st;
+}
+
+rk_status rk_vocab_read(rk_tokenizer *t, const char *path, rk_error *err)
+{
+    char name[RK_QUOTE_SIZE];
+    const rk_status st = read_lines(t, path, err);
+    if (!st) note_odd_lines(t, rk_quote(name, path, strlen(path)));
     return st;
 }
 
@@ -81,7 +115,7 @@ rk_status rk_vocab_agrees(const rk_tokenizer *t, const char *path, rk_error *err
 
     rk_quote(name, path, strlen(path));
     if (!v) return rk_fail(err, RK_E_MEMORY, "%s: out of memory", name);
-    st = rk_vocab_read(v, path, err);
+    st = read_lines(v, path, err);
     size = t->size > v->size ? t->size : v->size;
     for (size_t id = 0; id < size && !st; id++) {
         const bool here = id < v->size && v->slot[id].used;

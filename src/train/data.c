@@ -77,6 +77,7 @@ rk_status rk_run_load(rk_run *r, rk_error *err)
     if (!st) st = rk_tokenizer_open(&r->tokenizer, r->o->model, err);
     if (!st) st = choose_clean(r, err);
     if (st) goto done;
+    rk_tokenizer_note_pad(r->tokenizer, r->folder->config, r->folder->config_path);
     if (rk_tokenizer_size(r->tokenizer) > r->config.vocab) {
         st = rk_fail(err, RK_E_FORMAT,
                      "%s: the vocabulary has %zu tokens but the model %zu rows for them",

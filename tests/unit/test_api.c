@@ -312,12 +312,42 @@ static void small_things(void **state)
     assert_string_equal(rk_isa(), best);
 }
 
+static void hear(const char *line, void *user)
+{
+    assert_non_null(strstr(line, "marked.tsv:1: a byte-order mark"));
+    assert_null(strchr(line, '\n'));
+    ++*(int *)user;
+}
+
+static void notes(void **state)
+{
+    char path[64], *json;
+    rk_error err;
+    int heard = 0;
+    FILE *f;
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/marked.tsv", dir);
+    f = fopen(path, "w");
+    assert_non_null(f);
+    fputs("\xef\xbb\xbf" "enak\tpositive\nburuk\tnegative\n", f);
+    fclose(f);
+    rk_set_notes(hear, &heard);
+    must(rk_eval(&json, model_path, path, 0, RK_COMPUTE_AUTO, NULL, NULL, &err), &err);
+    rk_string_free(json);
+    assert_int_equal(heard, 1);
+    rk_set_notes(NULL, NULL);
+    must(rk_eval(&json, model_path, path, 0, RK_COMPUTE_AUTO, NULL, NULL, &err), &err);
+    rk_string_free(json);
+    assert_int_equal(heard, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers), cmocka_unit_test(many),    cmocka_unit_test(refusals),
         cmocka_unit_test(loads),   cmocka_unit_test(order),   cmocka_unit_test(results),
-        cmocka_unit_test(small_things),
+        cmocka_unit_test(small_things), cmocka_unit_test(notes),
     };
     return cmocka_run_group_tests(tests, make, clean);
 }
