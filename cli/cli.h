@@ -202,6 +202,8 @@ extern const cli_command cli_cmd_init, cli_cmd_train, cli_cmd_export, cli_cmd_co
     {"compute", "TYPE", "f32", "products in f32 or bf16; weights stay f32", 0},                    \
     {"seed", "N", "42", "of new weights, order and dropout", 0}
 void cli_train_options(cli_args *a, rk_train_options *o);
+/* A state that a training can go on from is in the folder. */
+bool cli_unfinished(const char *folder);
 
 /* The sizes of a random encoder, in init and pipeline. */
 #define CLI_INIT_OPTIONS                                                                           \

@@ -101,7 +101,7 @@ static int make_base(pipeline *p)
 static int look_back(pipe_variant *v, rk_train_options *o)
 {
     if (!o->resume) return CLI_DONE;
-    o->resume = pipe_unfinished(v->folder);
+    o->resume = cli_unfinished(v->folder);
     if (o->resume || !cli_is_file_in(v->folder, "ringkas.json")) return CLI_DONE;
     return pipe_finished(&v->train, v->folder, o) ? CLI_DONE : CLI_FAILED;
 }

@@ -97,7 +97,7 @@ static int run(cli_args *a)
     cli_progress_end(&progress);
     if (st) {
         code = cli_fail(&err);
-        if (st == RK_E_STOPPED) cli_say_resume(a);
+        if (st == RK_E_STOPPED && cli_unfinished(o.out)) cli_say_resume(a);
         return code;
     }
     result = cli_parse(text);

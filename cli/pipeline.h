@@ -34,8 +34,6 @@ typedef struct pipeline {
  * is no such file. NULL when out of memory. */
 json_t *pipe_curve(const char *folder);
 
-/* A state that can be resumed is in the folder. */
-bool pipe_unfinished(const char *folder);
 /* What ringkas.json of a finished training says, as rk_train would have returned it. Says why and
  * returns false when it was trained with other options. */
 bool pipe_finished(json_t **train, const char *folder, const rk_train_options *o);

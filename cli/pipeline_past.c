@@ -1,4 +1,3 @@
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,19 +46,6 @@ json_t *pipe_curve(const char *folder)
     free(line);
     free(path);
     return curve ? thin(curve) : NULL;
-}
-
-bool pipe_unfinished(const char *folder)
-{
-    static const char prefix[] = "checkpoint-";
-    DIR *d = opendir(folder);
-    const struct dirent *e;
-    bool found = false;
-
-    while (d && !found && (e = readdir(d)))
-        found = strncmp(e->d_name, prefix, sizeof prefix - 1) == 0 && !strstr(e->d_name, ".tmp-");
-    if (d) closedir(d);
-    return found;
 }
 
 bool pipe_finished(json_t **train, const char *folder, const rk_train_options *o)

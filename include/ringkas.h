@@ -73,9 +73,10 @@ RK_API rk_status rk_set_isa(const char *level, rk_error *err);
 /* The level in force, as a constant string. */
 RK_API const char *rk_isa(void);
 
-/* Called by long work. kind says what the numbers mean ("tokenize", "train", "eval", "convert",
- * "log" for a line of text in `line` that a person should see). Return false to stop: the call
- * then saves what it can and returns RK_E_STOPPED. May be called from the calling thread only. */
+/* Called by long work. kind says what the numbers mean ("tokenize", "train", "calibrate" for the
+ * batches that ranges are measured on before the first step, "eval", "convert", "log" for a line of
+ * text in `line` that a person should see). Return false to stop: the call then saves what it can
+ * and returns RK_E_STOPPED. May be called from the calling thread only. */
 typedef struct rk_progress {
     const char *kind;
     size_t done, total; /* units of work: steps for training, rows for evaluation */

@@ -86,6 +86,14 @@ start=start2
 refuse_resume 'mixed/.*another run: base model was' mixed
 start=start
 
+# a stop while ranges are measured, before the first step: nothing is left to go on from
+for epochs in 0 2; do
+    probe_run 17 epochs=$epochs model=start "${common[@]}" out=early qat=int8 stop_at=3 \
+        stop_kind=calibrate
+    check "told as what it is" grep -q 'stopped while ranges were measured' "$err"
+    check "nothing is left" [ ! -e early ]
+done
+
 # a state that lacks what it must hold is refused: the best weights once an epoch is over, ranges
 # of quantisation-aware training, a counter
 lacks() {   # FOLDER FIELD: takes a file from the list of files, or a counter, out of the state

@@ -64,4 +64,23 @@ wait "$pid" 2>/dev/null
 run 1 train --model start --train "$sample/train.tsv" --valid "$sample/valid.tsv" --out part \
     --epochs 4 --lr 2e-3 --threads 1 --resume --quiet
 one_line "part/.*another run.*lr" "train --resume with another rate"
+
+# A stop while the ranges of INT8 are measured, before the first step, is heard there. The model is
+# large enough for that to take a few seconds.
+run 0 init --train "$sample/train.tsv" --layers 6 --hidden 384 --heads 6 --vocab-size 1000 \
+    --max-length 64 --out large --quiet
+(exec "$RINGKAS" train --model large --train "$sample/train.tsv" --valid "$sample/valid.tsv" \
+    --out ranges --qat int8 --threads 1) >"$out" 2>"$err" &
+pid=$!
+for _ in $(seq 600); do
+    [ -e ranges/.lock ] && break
+    sleep 0.02
+done
+kill -TERM "$pid"
+wait "$pid"
+check "exit 1 after SIGTERM" [ $? = 1 ]
+check "stopped while ranges are measured: $(tail -n 1 "$err")" \
+    grep -q '^ringkas: stopped while ranges were measured' "$err"
+check "a way to go on that is none" [ -z "$(grep 'to go on' "$err")" ]
+check "nothing is left" [ ! -e ranges ]
 finish

@@ -3,7 +3,8 @@
  *
  * usage: train_probe KEY=VALUE...   keys: model train valid out qat epochs batch lr warmup dropout
  * clip max_length max_steps save_every seed compute clean resume stop_at rows init layers hidden
- * heads vocab init=DIR makes a random model there first. stop_at=N asks to stop after step N.
+ * heads vocab init=DIR makes a random model there first. stop_at=N asks to stop after step N,
+ * stop_kind=calibrate after N batches of calibration.
  * Prints the result's JSON. Exit 0, or 10 + the status. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include "ringkas.h"
 
 static size_t stop_at;
+static const char *stop_kind = "train";
 
 static bool progress(const rk_progress *p, void *user)
 {
@@ -21,7 +23,7 @@ static bool progress(const rk_progress *p, void *user)
     else if (p->done % 20 == 0)
         fprintf(stderr, "step %zu/%zu loss %.4f %.1f rows/s %.0f s left\n", p->done, p->total,
                 p->loss, p->rows_per_s, p->seconds_left);
-    return !(stop_at && strcmp(p->kind, "train") == 0 && p->done >= stop_at);
+    return !(stop_at && strcmp(p->kind, stop_kind) == 0 && p->done >= stop_at);
 }
 
 static const char *value(int argc, char **argv, const char *key)
@@ -85,6 +87,7 @@ int main(int argc, char **argv)
     o.warmup = real(argc, argv, "warmup", o.warmup);
     o.dropout = real(argc, argv, "dropout", o.dropout);
     o.clip = real(argc, argv, "clip", o.clip);
+    if (value(argc, argv, "stop_kind")) stop_kind = value(argc, argv, "stop_kind");
     stop_at = whole(argc, argv, "stop_at", 0);
     if (init) {
         rk_init_defaults(&i);
