@@ -61,6 +61,10 @@ rk_status rk_dir_make(const char *path, rk_error *err);
  * (rk_free). */
 rk_status rk_dir_temp(char **temp, const char *path, rk_error *err);
 rk_status rk_dir_commit(const char *temp, const char *path, rk_error *err);
+/* Moves every file of the folder temp into the folder path, over files of the same name, the file
+ * called `last` after all others; then removes temp. RK_E_OUTPUT before anything is moved where a
+ * name is taken by something else than a file. */
+rk_status rk_dir_pour(const char *temp, const char *path, const char *last, rk_error *err);
 /* Removes a folder with all in it; no links are followed; errors are ignored. */
 void rk_dir_remove(const char *path);
 

@@ -274,6 +274,55 @@ done:
     return st;
 }
 
+enum pour { LOOK, MOVE };
+
+static rk_status pour_one(const char *temp, const char *path, const char *name, enum pour what,
+                          rk_error *err)
+{
+    char *from = rk_path_join(temp, name), *to = rk_path_join(path, name);
+    char shown[RK_QUOTE_SIZE];
+    struct stat s;
+    rk_status st = RK_OK;
+
+    if (!from || !to) {
+        st = rk_fail(err, RK_E_MEMORY, "out of memory");
+    } else if (what == LOOK) {
+        if (stat(to, &s) == 0 && !S_ISREG(s.st_mode))
+            st = rk_fail(err, RK_E_OUTPUT, "%s: is not a regular file; it would not be replaced",
+                         rk_quote(shown, to, strlen(to)));
+    } else if (rename(from, to) < 0) {
+        st = io_fail(err, to, "renaming");
+    }
+    rk_free(from);
+    rk_free(to);
+    return st;
+}
+
+static rk_status pour(const char *temp, const char *path, const char *last, enum pour what,
+                      rk_error *err)
+{
+    DIR *d = opendir(temp);
+    const struct dirent *e;
+    rk_status st = RK_OK;
+
+    if (!d) return io_fail(err, temp, "opening the folder");
+    while (!st && (e = readdir(d)))
+        if (e->d_name[0] != '.' && strcmp(e->d_name, last) != 0)
+            st = pour_one(temp, path, e->d_name, what, err);
+    closedir(d);
+    return st ? st : pour_one(temp, path, last, what, err);
+}
+
+rk_status rk_dir_pour(const char *temp, const char *path, const char *last, rk_error *err)
+{
+    rk_status st = sync_folder(temp, err);
+    if (!st) st = pour(temp, path, last, LOOK, err);
+    if (!st) st = pour(temp, path, last, MOVE, err);
+    if (!st) st = sync_folder(path, err);
+    if (!st) rk_dir_remove(temp);
+    return st;
+}
+
 /* Depth is bounded: the library itself makes folders two deep at most. */
 static void remove_tree(int at, const char *name, int depth)
 {

@@ -160,10 +160,7 @@ bool rk_checkpoint_exists(const rk_run *r)
  */
 static bool left_over(const char *name)
 {
-    static const char *const ours[] = {
-        "training.jsonl", "model.safetensors",     "quant.safetensors",
-        "config.json",    "ringkas.json",          "vocab.txt",
-        "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"};
+    static const char *const ours[] = {"training.jsonl", RK_FINISH_NAME};
     const char *mark = strstr(name, ".tmp-");
     if (!mark || strlen(mark) != sizeof ".tmp-XXXXXX" - 1) return false;
     if (strncmp(name, PREFIX, sizeof PREFIX - 1) == 0) return true;

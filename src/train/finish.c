@@ -7,9 +7,9 @@
 #include "base/mem.h"
 #include "train/run.h"
 
-static rk_status save_json(const rk_run *r, const char *name, json_t *value, rk_error *err)
+static rk_status save_json(const char *folder, const char *name, json_t *value, rk_error *err)
 {
-    char *path = rk_path_join(r->o->out, name);
+    char *path = rk_path_join(folder, name);
     rk_status st =
         path && value ? rk_json_save(value, path, err) : rk_fail(err, RK_E_MEMORY, "out of memory");
     rk_free(path);
@@ -47,36 +47,60 @@ static json_t *config_json(const rk_run *r)
     return j;
 }
 
-static rk_status save_quant(const rk_run *r, rk_error *err)
+static rk_status save_weights(const rk_run *r, const char *folder, rk_error *err)
 {
-    char *path = rk_path_join(r->o->out, "quant.safetensors");
-    rk_status st = RK_OK;
-
-    if (!path) return rk_fail(err, RK_E_MEMORY, "out of memory");
-    if (r->ranges) {
-        rk_ranges *ranges = r->best_epoch && r->best_ranges ? r->best_ranges : r->ranges;
-        rk_ranges_weights(ranges, r->params);
-        st = rk_ranges_save(ranges, &r->config, r->params, path, err);
-    } else {
-        unlink(path); /* of an earlier run: it would not belong to these weights */
-    }
+    char *path = rk_path_join(folder, "model.safetensors");
+    const rk_status st = path ? rk_params_save(r->params, path, err)
+                              : rk_fail(err, RK_E_MEMORY, "out of memory");
     rk_free(path);
     return st;
 }
 
+static rk_status save_quant(const rk_run *r, const char *folder, rk_error *err)
+{
+    char *path;
+    rk_ranges *ranges = r->best_epoch && r->best_ranges ? r->best_ranges : r->ranges;
+    rk_status st;
+
+    if (!ranges) return RK_OK;
+    path = rk_path_join(folder, "quant.safetensors");
+    if (!path) return rk_fail(err, RK_E_MEMORY, "out of memory");
+    rk_ranges_weights(ranges, r->params);
+    st = rk_ranges_save(ranges, &r->config, r->params, path, err);
+    rk_free(path);
+    return st;
+}
+
+/* Ranges of an earlier run would not belong to these weights. */
+static void remove_old_quant(const rk_run *r)
+{
+    char *path = r->ranges ? NULL : rk_path_join(r->o->out, "quant.safetensors");
+    if (path) unlink(path);
+    rk_free(path);
+}
+
 rk_status rk_run_finish(rk_run *r, rk_error *err)
 {
-    char *weights = rk_path_join(r->o->out, "model.safetensors");
-    rk_status st = RK_OK;
+    char *name = rk_path_join(r->o->out, RK_FINISH_NAME), *temp = NULL;
+    rk_status st = name ? RK_OK : rk_fail(err, RK_E_MEMORY, "out of memory");
 
-    if (!weights) return rk_fail(err, RK_E_MEMORY, "out of memory");
     if (r->best_epoch) memcpy(r->params->block, r->best, r->params->count * sizeof(float));
-    st = rk_params_save(r->params, weights, err);
-    if (!st) st = save_quant(r, err);
-    if (!st) st = save_json(r, "config.json", config_json(r), err);
-    if (!st) st = rk_tokenizer_save(r->tokenizer, r->o->out, err);
-    if (!st) st = save_json(r, "ringkas.json", ringkas_json(r), err);
-    if (!st) rk_checkpoint_clear(r);
-    rk_free(weights);
+    /* All files are written before the first takes its place, and the checkpoint goes last: what a
+     * kill leaves is the old folder, or something that can be resumed. Weights come in last, so
+     * that a new folder is no model before it is whole. */
+    if (!st) st = rk_dir_temp(&temp, name, err);
+    if (!st) st = save_weights(r, temp, err);
+    if (!st) st = save_quant(r, temp, err);
+    if (!st) st = save_json(temp, "config.json", config_json(r), err);
+    if (!st) st = rk_tokenizer_save(r->tokenizer, temp, err);
+    if (!st) st = save_json(temp, "ringkas.json", ringkas_json(r), err);
+    if (!st) st = rk_dir_pour(temp, r->o->out, "model.safetensors", err);
+    if (!st) {
+        remove_old_quant(r);
+        rk_checkpoint_clear(r);
+    }
+    if (st && temp) rk_dir_remove(temp);
+    rk_free(temp);
+    rk_free(name);
     return st;
 }

@@ -73,7 +73,8 @@ bool rk_checkpoint_exists(const rk_run *r);
 rk_status rk_run_lock(rk_run *r, rk_error *err);
 void rk_run_unlock(rk_run *r);
 
-/* finish.c: the model folder. */
+/* finish.c: the model folder. Its files are made in a folder OUT/finished.tmp-XXXXXX. */
+#define RK_FINISH_NAME "finished"
 rk_status rk_run_finish(rk_run *r, rk_error *err);
 
 /* log.c: training.jsonl and lines for people. */

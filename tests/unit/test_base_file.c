@@ -331,6 +331,44 @@ static void dir_remove_follows_no_link(void **state)
     assert_true(rk_path_exists(scratch_path("d/keep/file")));
 }
 
+static void dir_pour(void **state)
+{
+    char from[256], to[256], *temp, *text;
+    rk_error err;
+    size_t n;
+    (void)state;
+
+    snprintf(from, sizeof from, "%s", scratch_path("pour"));
+    snprintf(to, sizeof to, "%s", scratch_path("pour/to"));
+    assert_int_equal(rk_dir_make(to, NULL), RK_OK);
+    scratch_write("pour/to/a", "old a", 5);
+    scratch_write("pour/to/kept", "kept", 4);
+    assert_int_equal(rk_dir_make(scratch_path("pour/to/last"), NULL), RK_OK);
+    assert_int_equal(rk_dir_temp(&temp, from, NULL), RK_OK);
+    for (int i = 0; i < 2; i++) {
+        char *path = rk_path_join(temp, i ? "last" : "a");
+        assert_int_equal(rk_file_write(path, i ? "new last" : "new a", i ? 8 : 5, NULL), RK_OK);
+        rk_free(path);
+    }
+    /* a name that is taken: nothing is moved */
+    assert_int_equal(rk_dir_pour(temp, to, "last", &err), RK_E_OUTPUT);
+    assert_non_null(strstr(err.message, "pour/to/last: is not a regular file"));
+    text = scratch_read(scratch_path("pour/to/a"), &n);
+    assert_string_equal(text, "old a");
+    free(text);
+    rk_dir_remove(scratch_path("pour/to/last"));
+    assert_int_equal(rk_dir_pour(temp, to, "last", NULL), RK_OK);
+    assert_false(rk_path_exists(temp));
+    assert_int_equal(scratch_count(to), 3);
+    text = scratch_read(scratch_path("pour/to/a"), &n);
+    assert_string_equal(text, "new a");
+    free(text);
+    text = scratch_read(scratch_path("pour/to/last"), &n);
+    assert_string_equal(text, "new last");
+    free(text);
+    rk_free(temp);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -341,6 +379,7 @@ int main(void)
         cmocka_unit_test(SV_06_write_fails), cmocka_unit_test(dir_make),
         cmocka_unit_test(dir_commit_replaces), cmocka_unit_test(dir_commit_fails),
         cmocka_unit_test(dir_remove_follows_no_link),
+        cmocka_unit_test(dir_pour),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
