@@ -18,7 +18,7 @@
 #endif
 
 enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_GATE = 3 };
-enum { CLI_OPTIONS_MAX = 40 };
+enum { CLI_OPTIONS_MAX = 48 };
 
 /* ---- commands and their options (args.c) ---------------------------------------------------- */
 
@@ -204,6 +204,12 @@ extern const cli_command cli_cmd_init, cli_cmd_train, cli_cmd_export, cli_cmd_co
 void cli_train_options(cli_args *a, rk_train_options *o);
 /* A state that a training can go on from is in the folder. */
 bool cli_unfinished(const char *folder);
+
+/* The names of the fields of a data file, wherever one is read. */
+#define CLI_FIELD_OPTIONS                                                                          \
+    {"text-field", "NAME", "text", "field of the text: JSON Lines, or a header line", 0},          \
+    {"label-field", "NAME", "label", "field of the label", 0}
+rk_fields cli_fields(const cli_args *a);
 
 /* The sizes of a random encoder, in init and pipeline. */
 #define CLI_INIT_OPTIONS                                                                           \

@@ -46,6 +46,7 @@ static int run(cli_args *a)
     const size_t batch = cli_count(a, "batch", 0, 1, 4096);
     const size_t repeat = cli_count(a, "repeat", 3, 1, 1000);
     const rk_compute compute = cli_compute(a);
+    const rk_fields fields = cli_fields(a);
     json_t *models, *result;
     int code = CLI_DONE;
 
@@ -56,7 +57,7 @@ static int run(cli_args *a)
         char *text;
         json_t *one;
         if (a->operands > 1) cli_say(a, "timing %s", a->operand[i]);
-        if (rk_bench(&text, a->operand[i], data, batch, repeat, compute, &err)) {
+        if (rk_bench(&text, a->operand[i], data, &fields, batch, repeat, compute, &err)) {
             code = cli_fail(&err);
             break;
         }
@@ -77,6 +78,7 @@ static int run(cli_args *a)
 
 static const cli_option options[] = {
     {"data", "FILE", NULL, "rows to time; labels are not needed, 1,000 rows are used", 0},
+    CLI_FIELD_OPTIONS,
     {"batch", "N", NULL, "rows per call (default: 1, 8 and 32 one after another)", 0},
     {"repeat", "N", "3", "times over the rows", 0},
     {"compute", "TYPE", "auto", "auto, f32 or bf16: products of a float model", 0},

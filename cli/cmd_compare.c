@@ -26,6 +26,7 @@ static int run(cli_args *a)
 {
     const char *data = cli_need(a, "data");
     const double max_drop = cli_real(a, "max-drop", -1.0, 0.0, 100.0);
+    const rk_fields fields = cli_fields(a);
     cli_progress progress = {.quiet = a->quiet};
     rk_error err;
     char *text;
@@ -34,8 +35,8 @@ static int run(cli_args *a)
     int code;
 
     if (a->wrong) return CLI_USAGE;
-    st = rk_compare(&text, a->operand[0], a->operand[1], data, max_drop, cli_on_progress, &progress,
-                    &err);
+    st = rk_compare(&text, a->operand[0], a->operand[1], data, &fields, max_drop, cli_on_progress,
+                    &progress, &err);
     cli_progress_end(&progress);
     if (st) return cli_fail(&err);
     result = cli_parse(text);
@@ -51,7 +52,8 @@ static int run(cli_args *a)
 }
 
 static const cli_option options[] = {
-    {"data", "FILE", NULL, "labelled rows: TSV, or CSV by its ending", 0},
+    {"data", "FILE", NULL, "labelled rows: TSV, CSV or JSON Lines by the ending", 0},
+    CLI_FIELD_OPTIONS,
     {"max-drop", "POINTS", NULL, "exit 3 when accuracy falls by more (default: no gate)", 0},
     {"json", NULL, NULL, "the result as one JSON object", 0},
     {NULL, NULL, NULL, NULL, 0},

@@ -18,6 +18,7 @@ static int run(cli_args *a)
     o.keep_ops = cli_text(a, "keep-op", NULL);
     o.keep_nodes = cli_text(a, "keep-node", NULL);
     o.check = cli_text(a, "check", NULL);
+    o.fields = cli_fields(a);
     if (!a->wrong) cli_refuse_same(a, o.in, o.out);
     if (a->wrong) return CLI_USAGE;
     if (rk_convert(&text, &o, &err)) return cli_fail(&err);
@@ -40,6 +41,7 @@ static const cli_option options[] = {
     {"keep-op", "TYPE,..", NULL, "operators that stay float", 0},
     {"keep-node", "NAME,..", NULL, "nodes that stay float", 0},
     {"check", "FILE", NULL, "labelled rows on which the result must give the same labels", 0},
+    CLI_FIELD_OPTIONS,
     {"json", NULL, NULL, "the result as one JSON object", 0},
     {NULL, NULL, NULL, NULL, 0},
 };

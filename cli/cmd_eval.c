@@ -5,6 +5,7 @@ static int run(cli_args *a)
     const char *data = cli_need(a, "data");
     const size_t batch = cli_count(a, "batch", 0, 1, 4096);
     const rk_compute compute = cli_compute(a);
+    const rk_fields fields = cli_fields(a);
     cli_progress progress = {.quiet = a->quiet};
     rk_error err;
     char *text;
@@ -12,7 +13,8 @@ static int run(cli_args *a)
     rk_status st;
 
     if (a->wrong) return CLI_USAGE;
-    st = rk_eval(&text, a->operand[0], data, batch, compute, cli_on_progress, &progress, &err);
+    st = rk_eval(&text, a->operand[0], data, &fields, batch, compute, cli_on_progress,
+                 &progress, &err);
     cli_progress_end(&progress);
     if (st) return cli_fail(&err);
     result = cli_parse(text);
@@ -24,7 +26,8 @@ static int run(cli_args *a)
 }
 
 static const cli_option options[] = {
-    {"data", "FILE", NULL, "labelled rows: TSV, or CSV by its ending", 0},
+    {"data", "FILE", NULL, "labelled rows: TSV, CSV or JSON Lines by the ending", 0},
+    CLI_FIELD_OPTIONS,
     {"batch", "N", "32", "rows per call", 0},
     {"compute", "TYPE", "auto", "auto, f32 or bf16: products of a float model", 0},
     {"json", NULL, NULL, "the result as one JSON object", 0},

@@ -11,6 +11,7 @@ static int run(cli_args *a)
     o.train = cli_need(a, "train");
     o.out = cli_need(a, "out");
     o.clean = cli_text(a, "clean", NULL);
+    o.fields = cli_fields(a);
     cli_init_sizes(a, &o);
     o.seed = cli_u64(a, "seed", o.seed);
     if (a->wrong) return CLI_USAGE;
@@ -25,6 +26,7 @@ static int run(cli_args *a)
 
 static const cli_option options[] = {
     {"train", "FILE", NULL, "rows to learn the vocabulary and the labels from", 0},
+    CLI_FIELD_OPTIONS,
     {"out", "DIR", NULL, "model folder to make", 0},
     CLI_INIT_OPTIONS,
     {"max-length", "N", "128", "positions: tokens that the encoder can see", 0},

@@ -12,12 +12,12 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* FOLDER/NAME.tsv, else .csv; NULL, with a line, when there is neither. */
+/* FOLDER/NAME.tsv, else .csv, else .jsonl; NULL, with a line, when there is none. */
 static char *find_data(const char *folder, const char *name)
 {
-    static const char *const endings[] = {".tsv", ".csv"};
+    static const char *const endings[] = {".tsv", ".csv", ".jsonl"};
     char file[32];
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
         char *path;
         snprintf(file, sizeof file, "%s%s", name, endings[i]);
         path = cli_join(folder, file);
@@ -25,7 +25,7 @@ static char *find_data(const char *folder, const char *name)
         if (cli_is_file(path)) return path;
         free(path);
     }
-    cli_error("%s: holds no %s.tsv or %s.csv; train, valid and test are needed", folder, name,
+    cli_error("%s: holds no %s.tsv, .csv or .jsonl; train, valid and test are needed", folder,
               name);
     return NULL;
 }
@@ -91,6 +91,7 @@ static int make_base(pipeline *p)
     o.out = p->base;
     o.clean = cli_text(p->args, "clean", NULL);
     o.seed = p->options.seed;
+    o.fields = p->options.fields;
     cli_say(p->args, "making a random encoder of %zu layers, %zu wide", o.layers, o.hidden);
     if (rk_init(&text, &o, &err)) return cli_fail(&err);
     rk_string_free(text);
@@ -196,21 +197,20 @@ static int make_files(pipeline *p)
 static int measure(pipeline *p, size_t kind)
 {
     pipe_variant *v = &p->variant[kind];
-    const char *argv[12] = {"ringkas", "eval", v->file, "--data", p->test, "--json", "--quiet"};
+    static const char *const flag[] = {"threads", "isa", "text-field", "label-field"};
+    static const char *const option[] = {"--threads", "--isa", "--text-field", "--label-field"};
+    const char *argv[16] = {"ringkas", "eval", v->file, "--data", p->test, "--json", "--quiet"};
     size_t n = 7;
-    const char *threads = cli_text(p->args, "threads", NULL), *isa = cli_text(p->args, "isa", NULL);
     rk_error err;
     char *text;
     json_error_t e;
     int code;
 
-    if (threads) {
-        argv[n++] = "--threads";
-        argv[n++] = threads;
-    }
-    if (isa) {
-        argv[n++] = "--isa";
-        argv[n++] = isa;
+    for (size_t i = 0; i < sizeof flag / sizeof flag[0]; i++) {
+        const char *value = cli_text(p->args, flag[i], NULL);
+        if (!value) continue;
+        argv[n++] = option[i];
+        argv[n++] = value;
     }
     cli_say(p->args, "evaluating %s", v->file);
     text = cli_run_self(argv, &code);
@@ -222,7 +222,8 @@ static int measure(pipeline *p, size_t kind)
         return CLI_FAILED;
     }
     if (kind == PIPE_FP32) return CLI_DONE;
-    if (rk_compare(&text, p->variant[PIPE_FP32].file, v->file, p->test, -1.0, NULL, NULL, &err))
+    if (rk_compare(&text, p->variant[PIPE_FP32].file, v->file, p->test,
+                   &p->options.fields, -1.0, NULL, NULL, &err))
         return cli_fail(&err);
     v->compare = cli_parse(text);
     return v->compare ? CLI_DONE : CLI_FAILED;
@@ -293,6 +294,7 @@ static int run(cli_args *a)
     cli_train_options(a, &p.options);
     rk_init_defaults(&sizes);
     cli_init_sizes(a, &sizes);
+    p.options.fields = cli_fields(a);
     p.options.resume = cli_given(a, "resume");
     p.qat_epochs = cli_count(a, "qat-epochs", 1, 0, 10000);
     p.qat_lr = cli_real(a, "qat-lr", 0.5 * p.options.lr, 0.0, 1e10);
@@ -309,7 +311,8 @@ static const cli_option options[] = {
     {"model", "DIR", NULL, "folder to start from (Hugging Face layout)", 0},
     {"init", NULL, NULL, "start from a random encoder instead, made in OUT/init", 0},
     CLI_INIT_OPTIONS,
-    {"data", "DIR", NULL, "holds train, valid and test, each .tsv or .csv", 0},
+    {"data", "DIR", NULL, "holds train, valid and test, each .tsv, .csv or .jsonl", 0},
+    CLI_FIELD_OPTIONS,
     {"out", "DIR", NULL, "folder for all that is made", 0},
     {"qat", "KINDS", "none", "fp16, int8 or fp16,int8: train for these too", 0},
     {"qat-epochs", "N", "1", "epochs of each of these", 0},

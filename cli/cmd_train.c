@@ -10,7 +10,8 @@ static bool add_test(json_t *result, const rk_train_options *o, cli_progress *pr
     json_t *test;
 
     progress->what = "test";
-    if (rk_eval(&text, o->out, o->test, 0, RK_COMPUTE_AUTO, cli_on_progress, progress, err)) {
+    if (rk_eval(&text, o->out, o->test, &o->fields, 0, RK_COMPUTE_AUTO, cli_on_progress, progress,
+                err)) {
         cli_progress_end(progress);
         *code = cli_fail(err);
         return false;
@@ -85,6 +86,7 @@ static int run(cli_args *a)
     o.out = cli_need(a, "out");
     o.qat = (rk_qat)cli_choice(a, "qat", qat, RK_QAT_NONE);
     cli_train_options(a, &o);
+    o.fields = cli_fields(a);
     o.resume = cli_given(a, "resume");
     o.max_steps = cli_count(a, "max-steps", 0, 1, SIZE_MAX);
     o.max_train_rows = cli_count(a, "max-train-rows", 0, 1, SIZE_MAX);
@@ -115,6 +117,7 @@ static const cli_option options[] = {
     {"train", "FILE", NULL, "training rows: TSV (text TAB label), or CSV by its ending", 0},
     {"valid", "FILE", NULL, "validation rows; the epoch of best weighted F1 is kept", 0},
     {"test", "FILE", NULL, "rows to evaluate the result on", 0},
+    CLI_FIELD_OPTIONS,
     {"out", "DIR", NULL, "model folder to make", 0},
     {"qat", "KIND", "none", "none, fp16 or int8: simulate it while training", 0},
     CLI_TRAIN_OPTIONS,

@@ -22,6 +22,12 @@ void cli_train_options(cli_args *a, rk_train_options *o)
     o->seed = cli_u64(a, "seed", o->seed);
 }
 
+rk_fields cli_fields(const cli_args *a)
+{
+    const rk_fields f = {cli_text(a, "text-field", NULL), cli_text(a, "label-field", NULL)};
+    return f;
+}
+
 void cli_init_sizes(cli_args *a, rk_init_options *o)
 {
     o->layers = cli_count(a, "layers", o->layers, 1, 1000);

@@ -140,13 +140,22 @@ RK_API void rk_ids_free(int32_t *ids);
 /* Opens only the tokenizer side of MODEL (no weights are read): for rk_model_tokenize. */
 RK_API rk_status rk_model_open_tokenizer(rk_model **out, const char *path, rk_error *err);
 
+/* ---- data files ---------------------------------------------------------------------------- */
+
+/* Data files are UTF-8 rows of a text and a label: TSV, CSV by the ending .csv, JSON Lines by
+ * .jsonl or .ndjson. These are the names of the two fields of JSON Lines, or of the columns where a
+ * file starts with a header line; NULL: "text", "label". */
+typedef struct rk_fields {
+    const char *text, *label;
+} rk_fields;
+
 /* ---- training ------------------------------------------------------------------------------ */
 
 typedef enum rk_qat { RK_QAT_NONE = 0, RK_QAT_FP16, RK_QAT_INT8 } rk_qat;
 
 typedef struct rk_train_options {
     const char *model; /* folder to start from */
-    const char *train; /* data files; TSV, or CSV by its ending */
+    const char *train; /* data files */
     const char *valid;
     const char *test; /* NULL: none */
     const char *out;  /* folder to make */
@@ -167,6 +176,7 @@ typedef struct rk_train_options {
     size_t max_steps;      /* 0: no limit */
     size_t max_train_rows; /* 0: all; the first N rows (for trials) */
     size_t save_every;     /* steps between resumable states; 0: at the end of each epoch */
+    rk_fields fields;      /* of the data files */
 } rk_train_options;
 
 RK_API void rk_train_defaults(rk_train_options *options);
@@ -182,6 +192,7 @@ typedef struct rk_init_options {
     const char *clean;
     size_t layers, hidden, heads, vocab_size, max_length;
     uint64_t seed;
+    rk_fields fields; /* of the rows */
 } rk_init_options;
 
 RK_API void rk_init_defaults(rk_init_options *options);
@@ -204,6 +215,7 @@ typedef struct rk_convert_options {
     const char *keep_ops;   /* operator types kept float, by comma; NULL: none */
     const char *keep_nodes; /* node names kept float, by comma */
     const char *check;      /* data file: the result must give the same labels; NULL: none */
+    rk_fields fields;       /* of that data file */
 } rk_convert_options;
 
 RK_API rk_status rk_convert(char **json, const rk_convert_options *options, rk_error *err);
@@ -213,20 +225,22 @@ RK_API rk_status rk_inspect(char **json, const char *path, rk_error *err);
 
 /* ---- evaluation ---------------------------------------------------------------------------- */
 
-/* Scores MODEL on labelled rows. batch: rows per call, 0 for the default. See doc/FORMATS.md
- * "eval". */
-RK_API rk_status rk_eval(char **json, const char *model, const char *data, size_t batch,
-                         rk_compute compute, rk_progress_fn progress, void *user, rk_error *err);
+/* Scores MODEL on labelled rows. fields NULL: text, label. batch: rows per call, 0 for the default.
+ * See doc/FORMATS.md "eval". */
+RK_API rk_status rk_eval(char **json, const char *model, const char *data, const rk_fields *fields,
+                         size_t batch, rk_compute compute, rk_progress_fn progress, void *user,
+                         rk_error *err);
 
 /* Scores two models on the same rows and compares them row by row; "gate" in the result is "pass",
  * "fail" or "none" (max_drop negative: no gate). */
 RK_API rk_status rk_compare(char **json, const char *base, const char *candidate, const char *data,
-                            double max_drop_points, rk_progress_fn progress, void *user,
-                            rk_error *err);
+                            const rk_fields *fields, double max_drop_points,
+                            rk_progress_fn progress, void *user, rk_error *err);
 
 /* Times MODEL on the rows of a data file (labels are not needed). */
-RK_API rk_status rk_bench(char **json, const char *model, const char *data, size_t batch,
-                          size_t repeat, rk_compute compute, rk_error *err);
+RK_API rk_status rk_bench(char **json, const char *model, const char *data,
+                          const rk_fields *fields, size_t batch, size_t repeat, rk_compute compute,
+                          rk_error *err);
 
 /* Writes the report page from the report's JSON (what `ringkas pipeline` collects). */
 RK_API rk_status rk_report_write(const char *html_path, const char *report_json, rk_error *err);

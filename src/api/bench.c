@@ -53,8 +53,8 @@ static json_t *bench_json(const rk_model *m, double load_ms, const double *ms, s
         (json_int_t)e->rows, "tokens", (json_int_t)e->tokens);
 }
 
-rk_status rk_bench(char **json, const char *model, const char *data, size_t batch, size_t repeat,
-                   rk_compute compute, rk_error *err)
+rk_status rk_bench(char **json, const char *model, const char *data, const rk_fields *fields,
+                   size_t batch, size_t repeat, rk_compute compute, rk_error *err)
 {
     const size_t usual[] = {1, 8, 32};
     const size_t *sizes = batch ? &batch : usual, count = batch ? 1 : 3;
@@ -80,7 +80,7 @@ rk_status rk_bench(char **json, const char *model, const char *data, size_t batc
     began = rk_now();
     st = rk_model_open(&m, model, compute, err);
     load_ms = 1e3 * (rk_now() - began);
-    if (!st) st = rk_rows_load(&rows, data, false, BENCH_ROWS, err);
+    if (!st) st = rk_rows_load_fields(&rows, data, fields, false, BENCH_ROWS, err);
     if (!st && !rows->count) {
         char name[RK_QUOTE_SIZE];
         st = rk_fail(err, RK_E_FORMAT, "%s: has no rows", rk_quote(name, data, strlen(data)));

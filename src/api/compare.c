@@ -121,8 +121,8 @@ static json_t *compare_json(const side *base, const side *candidate, const outco
 }
 
 rk_status rk_compare(char **json, const char *base_path, const char *candidate_path,
-                     const char *data, double max_drop_points, rk_progress_fn progress, void *user,
-                     rk_error *err)
+                     const char *data, const rk_fields *fields, double max_drop_points,
+                     rk_progress_fn progress, void *user, rk_error *err)
 {
     side base = {0}, candidate = {0};
     rk_rows *rows = NULL;
@@ -142,7 +142,7 @@ rk_status rk_compare(char **json, const char *base_path, const char *candidate_p
     map = rk_calloc(labels, sizeof *map);
     st = map ? map_labels(map, base.model, candidate.model, err)
              : rk_fail(err, RK_E_MEMORY, "out of memory");
-    if (!st) st = rk_score_load(&rows, base.model, data, err);
+    if (!st) st = rk_score_load(&rows, base.model, data, fields, err);
     if (!st)
         st = rk_score_rows(&base.score, &truth, base.model, rows, RK_BATCH_DEFAULT, progress, user,
                            err);

@@ -48,8 +48,9 @@ static json_t *eval_json(const rk_model *m, const rk_metrics *metrics, const rk_
     return out;
 }
 
-rk_status rk_eval(char **json, const char *model, const char *data, size_t batch,
-                  rk_compute compute, rk_progress_fn progress, void *user, rk_error *err)
+rk_status rk_eval(char **json, const char *model, const char *data, const rk_fields *fields,
+                  size_t batch, rk_compute compute, rk_progress_fn progress, void *user,
+                  rk_error *err)
 {
     rk_model *m = NULL;
     rk_rows *rows = NULL;
@@ -67,7 +68,7 @@ rk_status rk_eval(char **json, const char *model, const char *data, size_t batch
     if (batch > RK_BATCH_MAX)
         return rk_fail(err, RK_E_ARG, "a batch of %zu rows; at most %d", batch, RK_BATCH_MAX);
     st = rk_model_open(&m, model, compute, err);
-    if (!st) st = rk_score_load(&rows, m, data, err);
+    if (!st) st = rk_score_load(&rows, m, data, fields, err);
     if (!st) st = rk_score_rows(&score, &truth, m, rows, batch, progress, user, err);
     if (!st)
         st = rk_metrics_compute(&metrics, truth, score.predicted, score.rows, score.labels, err);

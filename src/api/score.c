@@ -32,14 +32,15 @@ static rk_status no_memory(rk_error *err, const char *data)
     return rk_fail(err, RK_E_MEMORY, "%s: out of memory", rk_quote(name, data, strlen(data)));
 }
 
-rk_status rk_score_load(rk_rows **rows, const rk_model *m, const char *data, rk_error *err)
+rk_status rk_score_load(rk_rows **rows, const rk_model *m, const char *data,
+                        const rk_fields *fields, rk_error *err)
 {
     char name[RK_QUOTE_SIZE];
     rk_status st;
 
     *rows = NULL;
     if (!data || !*data) return rk_fail(err, RK_E_ARG, "no data file given");
-    st = rk_rows_load(rows, data, true, 0, err);
+    st = rk_rows_load_fields(rows, data, fields, true, 0, err);
     if (!st) st = rk_rows_bind(*rows, &m->labels, err);
     if (!st && (*rows)->count == 0)
         st = rk_fail(err, RK_E_FORMAT, "%s: has no rows", rk_quote(name, data, strlen(data)));

@@ -22,7 +22,8 @@ rk_status rk_score_encoded(rk_score *out, rk_model *m, const rk_encoded *e, size
 void rk_score_free(rk_score *s);    /* takes a zeroed struct */
 
 /* Loads rows with labels, bound to the model's; none at all is RK_E_FORMAT. */
-rk_status rk_score_load(rk_rows **rows, const rk_model *m, const char *data, rk_error *err);
+rk_status rk_score_load(rk_rows **rows, const rk_model *m, const char *data,
+                        const rk_fields *fields, rk_error *err);
 
 /* Cleans, encodes and scores rows. truth, unless NULL, gets label ids [rows] (rk_free). */
 rk_status rk_score_rows(rk_score *out, int32_t **truth, rk_model *m, const rk_rows *rows,

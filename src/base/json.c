@@ -99,29 +99,48 @@ static json_t *load(const char *text, size_t length, json_error_t *e)
     return value;
 }
 
-rk_status rk_json_parse(json_t **out, const char *text, size_t length, const char *path,
-                        rk_error *err)
+/* line NULL: text is a document. */
+static rk_status parse(json_t **out, const char *text, size_t length, const char *name,
+                       const char *line, rk_error *err)
 {
-    char name[RK_QUOTE_SIZE], what[RK_QUOTE_SIZE];
+    char what[RK_QUOTE_SIZE];
     json_error_t e;
     size_t at;
 
     *out = NULL;
-    rk_quote(name, path, strlen(path));
-    if (length >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0))
-        return rk_fail(err, RK_E_FORMAT, "%s: this is UTF-16; JSON must be UTF-8", name);
     if (!rk_utf8_valid(text, length, &at))
         return rk_fail(err, RK_E_FORMAT, "%s: not UTF-8 at byte %zu", name, at);
     if (too_deep(text, length, &at))
         return rk_fail(err, RK_E_FORMAT, "%s: nested deeper than %d at byte %zu", name,
                        RK_JSON_DEPTH, at);
     *out = load(text, length, &e);
-    if (!*out && json_error_code(&e) == json_error_out_of_memory)
+    if (*out) return RK_OK;
+    if (json_error_code(&e) == json_error_out_of_memory)
         return rk_fail(err, RK_E_MEMORY, "%s: out of memory", name);
-    if (!*out)
-        return rk_fail(err, RK_E_FORMAT, "%s:%d: not valid JSON at column %d: %s", name, e.line,
-                       e.column, rk_quote(what, e.text, strlen(e.text)));
-    return RK_OK;
+    rk_quote(what, e.text, strlen(e.text));
+    if (line)
+        return rk_fail(err, RK_E_FORMAT, "%s: not valid JSON at column %d: %s%s", name, e.column,
+                       what, line);
+    return rk_fail(err, RK_E_FORMAT, "%s:%d: not valid JSON at column %d: %s", name, e.line,
+                   e.column, what);
+}
+
+rk_status rk_json_parse(json_t **out, const char *text, size_t length, const char *path,
+                        rk_error *err)
+{
+    char name[RK_QUOTE_SIZE];
+
+    *out = NULL;
+    rk_quote(name, path, strlen(path));
+    if (length >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0))
+        return rk_fail(err, RK_E_FORMAT, "%s: this is UTF-16; JSON must be UTF-8", name);
+    return parse(out, text, length, name, NULL, err);
+}
+
+rk_status rk_json_parse_line(json_t **out, const char *text, size_t length, const char *where,
+                             const char *hint, rk_error *err)
+{
+    return parse(out, text, length, where, hint, err);
 }
 
 rk_status rk_json_load(json_t **out, const char *path, rk_error *err)

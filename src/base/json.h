@@ -14,6 +14,9 @@ enum { RK_JSON_DEPTH = 64 };
 /* Parses text ("path" only names it in errors). *out is the caller's (json_decref). */
 rk_status rk_json_parse(json_t **out, const char *text, size_t length, const char *path,
                         rk_error *err);
+/* One line of a file: where ("FILE:LINE", safe to print) starts the message, hint ends it. */
+rk_status rk_json_parse_line(json_t **out, const char *text, size_t length, const char *where,
+                             const char *hint, rk_error *err);
 rk_status rk_json_load(json_t **out, const char *path, rk_error *err);
 
 /* Fields of an object. A missing or null field leaves *out as it was and is RK_OK, so set the

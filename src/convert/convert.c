@@ -57,7 +57,7 @@ rk_status rk_convert(char **json, const rk_convert_options *o, rk_error *err)
     if (!st) st = rk_onnx_check(m, err);
     if (!st) st = rewrite(m, o, report, err);
     if (!st) st = rk_onnx_check(m, err);   /* what we made is held to the same */
-    if (!st && o->check) st = rk_verify(report, m, o->in, o->out, o->check, err);
+    if (!st && o->check) st = rk_verify(report, m, o->in, o->out, o->check, &o->fields, err);
     if (st) goto done;
     if (json_object_set_new(report, "bytes",
                             json_pack("{s:I, s:I}", "in", (json_int_t)m->bytes, "out",

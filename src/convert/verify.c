@@ -18,6 +18,7 @@ static const double SAME_MIN = 0.995;   /* share of rows that must keep their la
 typedef struct verify {
     const rk_onnx *m;
     const char *data;
+    const rk_fields *fields;
     rk_error *err;
     rk_rows *rows;
     rk_encoded encoded;
@@ -55,7 +56,7 @@ static rk_status encode(verify *v)
                      v->m->shown, LENGTH_MAX);
     if (!st) st = rk_clean_parse(&steps, clean ? clean : "none", v->err);
     if (!st) st = rk_tokenizer_from_json(&t, json, v->m->shown, v->err);
-    if (!st) st = rk_rows_load(&v->rows, v->data, false, 0, v->err);
+    if (!st) st = rk_rows_load_fields(&v->rows, v->data, v->fields, false, 0, v->err);
     if (!st) st = rk_encode_rows(&v->encoded, v->rows, t, steps, max, v->err);
     rk_tokenizer_close(t);
     json_decref(json);
@@ -139,9 +140,9 @@ static rk_status verdict(const verify *v, json_t *report)
 }
 
 rk_status rk_verify(json_t *report, const rk_onnx *m, const char *in, const char *out,
-                    const char *data, rk_error *err)
+                    const char *data, const rk_fields *fields, rk_error *err)
 {
-    verify v = {.m = m, .data = data, .err = err};
+    verify v = {.m = m, .data = data, .fields = fields, .err = err};
     char *folder = NULL, *file = NULL;
     rk_status st = rk_dir_temp(&folder, out, err);
 

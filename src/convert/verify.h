@@ -12,6 +12,6 @@
  * report.check{rows,same,max_logit_diff}. RK_E_NUMERIC when fewer than 99.5 % of the rows keep
  * their label. m is written to a folder beside `out` for the time of the check. */
 rk_status rk_verify(json_t *report, const rk_onnx *m, const char *in, const char *out,
-                    const char *data, rk_error *err);
+                    const char *data, const rk_fields *fields, rk_error *err);
 
 #endif

@@ -1,51 +1,29 @@
-#include "text/rows.h"
-
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/mem.h"
 #include "base/utf8.h"
-#include "text/lines.h"
+#include "text/rows_parts.h"
 #include "text/unicode.h"
 
-enum { COLUMNS_SEEN = 3, LABEL_BYTES_MAX = 256 };
+enum { LABEL_BYTES_MAX = 256 };
 
-/* One record: its first columns, and how many there were. Fields lie in `text`, each with a NUL
- * behind it, as offsets because it grows. */
-typedef struct record {
-    size_t line;                       /* where it starts */
-    size_t columns;
-    size_t offset[COLUMNS_SEEN], length[COLUMNS_SEEN];
-    bool blank;                        /* an empty line */
-    rk_buffer text;
-} record;
-
-typedef struct loader {
-    rk_lines *lines;
-    bool csv, want_labels;
-    size_t columns;                    /* of every row; 0 until the first one */
-    size_t blank_from;                 /* line of the first blank line since the last row, or 0 */
-    rk_buffer memory;
-    rk_row *row;
-    size_t count, capacity;
-    record rec;
-    rk_error *err;
-} loader;
-
-static const char *columns_name(const loader *l)
+static const char *columns_name(const rk_rows_loader *l)
 {
-    return l->csv ? "text,label" : "text<TAB>label";
+    static const char *const name[] = {"text<TAB>label", "text,label",
+                                       "an object with text and label"};
+    return name[l->kind];
 }
 
-static void begin_field(record *r)
+void rk_record_begin(rk_record *r)
 {
-    if (r->columns < COLUMNS_SEEN) r->offset[r->columns] = r->text.length;
+    if (r->columns < RK_COLUMNS_SEEN) r->offset[r->columns] = r->text.length;
 }
 
-static void end_field(record *r)
+void rk_record_end(rk_record *r)
 {
-    if (r->columns < COLUMNS_SEEN) {
+    if (r->columns < RK_COLUMNS_SEEN) {
         r->length[r->columns] = r->text.length - r->offset[r->columns];
         rk_buffer_put(&r->text, "", 1);
     }
@@ -54,9 +32,9 @@ static void end_field(record *r)
 
 /* ---- TSV: no quoting ---- */
 
-static rk_status read_tsv(loader *l)
+static rk_status read_tsv(rk_rows_loader *l)
 {
-    record *r = &l->rec;
+    rk_record *r = &l->rec;
     const rk_buffer *line = &l->lines->line;
     const char *text = line->data, *end = text + line->length;
     const char *cr = line->length ? memchr(text, '\r', line->length) : NULL;
@@ -68,9 +46,9 @@ static rk_status read_tsv(loader *l)
                        (size_t)(cr - text) + 1);
     for (;;) {
         const char *tab = text < end ? memchr(text, '\t', (size_t)(end - text)) : NULL;
-        begin_field(r);
+        rk_record_begin(r);
         rk_buffer_put(&r->text, text, (size_t)((tab ? tab : end) - text));
-        end_field(r);
+        rk_record_end(r);
         if (!tab) break;
         text = tab + 1;
     }
@@ -86,15 +64,15 @@ typedef struct csv_state {
     size_t opened;      /* line of the opening quote */
 } csv_state;
 
-static rk_status csv_fail(const loader *l, size_t line, const char *what)
+static rk_status csv_fail(const rk_rows_loader *l, size_t line, const char *what)
 {
     return rk_fail(l->err, RK_E_FORMAT, "%s:%zu: %s", l->lines->name, line, what);
 }
 
 /* One physical line of a record; the state says afterwards whether the record goes on. */
-static rk_status read_csv_line(loader *l, csv_state *s)
+static rk_status read_csv_line(rk_rows_loader *l, csv_state *s)
 {
-    record *r = &l->rec;
+    rk_record *r = &l->rec;
     const char *text = l->lines->line.data;
     const size_t length = l->lines->line.length, number = l->lines->number;
 
@@ -111,8 +89,8 @@ static rk_status read_csv_line(loader *l, csv_state *s)
                 s->closed = true;
             }
         } else if (c == ',') {
-            end_field(r);
-            begin_field(r);
+            rk_record_end(r);
+            rk_record_begin(r);
             s->closed = s->started = false;
         } else if (s->closed) {
             return csv_fail(l, number, "text behind a closing quote; a quote inside a field must "
@@ -133,13 +111,13 @@ static rk_status read_csv_line(loader *l, csv_state *s)
     return RK_OK;
 }
 
-static rk_status read_csv(loader *l)
+static rk_status read_csv(rk_rows_loader *l)
 {
-    record *r = &l->rec;
+    rk_record *r = &l->rec;
     csv_state s = {0};
     rk_status st;
 
-    begin_field(r);
+    rk_record_begin(r);
     st = read_csv_line(l, &s);
     while (!st && s.quoted) {
         bool more = l->lines->ended;
@@ -155,46 +133,51 @@ static rk_status read_csv(loader *l)
                                          "bytes, the most that is taken");
         st = read_csv_line(l, &s);
     }
-    if (!st) end_field(r);
+    if (!st) rk_record_end(r);
     return st;
 }
 
 /* ---- rows ---- */
 
-static bool field_is(const record *r, size_t column, const char *word)
+static bool field_is(const rk_record *r, size_t column, const char *word)
 {
     return column < r->columns && strcasecmp(r->text.data + r->offset[column], word) == 0;
 }
 
 /* A first line that names the columns. One column named "text" is a header in CSV, where writers
  * put one by default; in TSV it may as well be a text. */
-static rk_status is_header(const loader *l, bool *header)
+static rk_status is_header(const rk_rows_loader *l, bool *header)
 {
-    const record *r = &l->rec;
-    *header = (r->columns == 2 && field_is(r, 0, "text") && field_is(r, 1, "label")) ||
-              (l->csv && r->columns == 1 && field_is(r, 0, "text"));
-    if (r->columns == 2 && field_is(r, 0, "label") && field_is(r, 1, "text"))
+    const rk_record *r = &l->rec;
+    const char *const *name = l->field;
+
+    *header = false;
+    if (l->kind == RK_ROWS_JSON) return RK_OK;
+    *header = (r->columns == 2 && field_is(r, 0, name[0]) && field_is(r, 1, name[1])) ||
+              (l->kind == RK_ROWS_CSV && r->columns == 1 && field_is(r, 0, name[0]));
+    if (r->columns == 2 && field_is(r, 0, name[1]) && field_is(r, 1, name[0]))
         return rk_fail(l->err, RK_E_FORMAT, "%s:%zu: the columns are label, text; they must be %s",
                        l->lines->name, r->line, columns_name(l));
     return RK_OK;
 }
 
-static rk_status wrong_columns(const loader *l, size_t wanted)
+static rk_status wrong_columns(const rk_rows_loader *l, size_t wanted)
 {
-    const record *r = &l->rec;
+    const rk_record *r = &l->rec;
     const char *text = r->text.data + r->offset[0];
     const char *seen = NULL;
+    const bool csv = l->kind == RK_ROWS_CSV;
     char hint[160] = "";
 
     if (r->columns == 1 && wanted == 2) {
-        if (strchr(text, ';')) seen = "semicolons";
-        if (strchr(text, l->csv ? '\t' : ','))
-            seen = l->csv ? "tabs (name it .tsv)" : "commas (name it .csv)";
-        if (seen && l->count == 0)
-            snprintf(hint, sizeof hint, "; the file looks separated by %s", seen);
+        if (strchr(text, ';')) seen = "separated by semicolons";
+        if (strchr(text, csv ? '\t' : ','))
+            seen = csv ? "separated by tabs (name it .tsv)" : "separated by commas (name it .csv)";
+        if (text[0] == '{') seen = "like JSON Lines (name it .jsonl)";
+        if (seen && l->count == 0) snprintf(hint, sizeof hint, "; the file looks %s", seen);
     } else if (r->columns > wanted) {
-        snprintf(hint, sizeof hint, l->csv ? "; a comma inside a text needs quotes round the field"
-                                           : "; a tab inside a text must become a space");
+        snprintf(hint, sizeof hint, csv ? "; a comma inside a text needs quotes round the field"
+                                        : "; a tab inside a text must become a space");
     }
     return rk_fail(l->err, RK_E_FORMAT, "%s:%zu: %zu column%s; %s wants %zu%s", l->lines->name,
                    r->line, r->columns, r->columns == 1 ? "" : "s",
@@ -214,9 +197,17 @@ static bool only_space(const char *text, size_t length)
     return true;
 }
 
-static rk_status check_label(const loader *l)
+/* Labels are printed a line each, between tabs. */
+static bool has_control(const char *text, size_t length)
 {
-    const record *r = &l->rec;
+    for (size_t i = 0; i < length; i++)
+        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f) return true;
+    return false;
+}
+
+static rk_status check_label(const rk_rows_loader *l)
+{
+    const rk_record *r = &l->rec;
     const char *label = r->text.data + r->offset[1], *what = NULL;
     const size_t length = r->length[1];
     uint32_t first, last;
@@ -224,6 +215,7 @@ static rk_status check_label(const loader *l)
 
     if (length == 0) what = "the label is empty; every row needs one";
     else if (length > LABEL_BYTES_MAX) what = "the label is longer than 256 bytes";
+    else if (has_control(label, length)) what = "the label holds a control character";
     if (!what && rk_utf8_decode(&first, label, length)) {
         do end--;
         while (end > 0 && ((unsigned char)label[end] & 0xc0) == 0x80);
@@ -234,16 +226,16 @@ static rk_status check_label(const loader *l)
     return what ? rk_fail(l->err, RK_E_FORMAT, "%s:%zu: %s", l->lines->name, r->line, what) : RK_OK;
 }
 
-static rk_status no_memory(const loader *l)
+static rk_status no_memory(const rk_rows_loader *l)
 {
     return rk_fail(l->err, RK_E_MEMORY, "%s:%zu: out of memory after %zu rows", l->lines->name,
                    l->rec.line, l->count);
 }
 
 /* The pointers of a row are offsets into `memory` until all rows are in. */
-static rk_status keep(loader *l)
+static rk_status keep(rk_rows_loader *l)
 {
-    const record *r = &l->rec;
+    const rk_record *r = &l->rec;
     rk_row *row;
 
     if (l->count == l->capacity) {
@@ -266,9 +258,9 @@ static rk_status keep(loader *l)
     return RK_OK;
 }
 
-static rk_status take(loader *l)
+static rk_status take(rk_rows_loader *l)
 {
-    const record *r = &l->rec;
+    const rk_record *r = &l->rec;
     const size_t wanted = l->want_labels ? 2 : l->columns;
     rk_status st;
 
@@ -288,15 +280,16 @@ static rk_status take(loader *l)
 
 /* Blank lines at the end of a file are nothing; before a row they are empty texts where a file has
  * texts only, and a fault where it has labels. */
-static rk_status take_blanks(loader *l)
+static rk_status take_blanks(rk_rows_loader *l)
 {
     const size_t line = l->rec.line, first = l->blank_from;
-    record *r = &l->rec;
+    rk_record *r = &l->rec;
     rk_status st = RK_OK;
 
     l->blank_from = 0;
     if (first == 0) return RK_OK;
-    if (l->want_labels || (l->columns ? l->columns : r->columns) != 1)
+    if (l->kind == RK_ROWS_JSON || l->want_labels ||
+        (l->columns ? l->columns : r->columns) != 1)
         return rk_fail(l->err, RK_E_FORMAT, "%s:%zu: an empty line between rows; %s is wanted",
                        l->lines->name, first, columns_name(l));
     for (size_t i = first; i < line && !st; i++) {
@@ -313,9 +306,9 @@ static rk_status take_blanks(loader *l)
     return st;
 }
 
-static rk_status read_record(loader *l, bool *more)
+static rk_status read_record(rk_rows_loader *l, bool *more)
 {
-    record *r = &l->rec;
+    rk_record *r = &l->rec;
     rk_status st = rk_lines_next(l->lines, more, l->err);
 
     if (st || !*more) return st;
@@ -324,10 +317,11 @@ static rk_status read_record(loader *l, bool *more)
     r->blank = l->lines->line.length == 0;
     rk_buffer_clear(&r->text);
     if (r->blank) return RK_OK;
-    return l->csv ? read_csv(l) : read_tsv(l);
+    if (l->kind == RK_ROWS_JSON) return rk_rows_json_line(l);
+    return l->kind == RK_ROWS_CSV ? read_csv(l) : read_tsv(l);
 }
 
-static rk_status load(loader *l, size_t max_rows)
+static rk_status load(rk_rows_loader *l, size_t max_rows)
 {
     bool more = true, first = true, header = false;
     rk_status st;
@@ -358,10 +352,16 @@ static rk_status load(loader *l, size_t max_rows)
     return RK_OK;
 }
 
-static bool is_csv(const char *path)
+static bool ends_with(const char *path, const char *end)
 {
-    const size_t n = strlen(path);
-    return n >= 4 && strcasecmp(path + n - 4, ".csv") == 0;
+    const size_t n = strlen(path), m = strlen(end);
+    return n >= m && strcasecmp(path + n - m, end) == 0;
+}
+
+static rk_rows_kind kind_of(const char *path)
+{
+    if (ends_with(path, ".csv")) return RK_ROWS_CSV;
+    return ends_with(path, ".jsonl") || ends_with(path, ".ndjson") ? RK_ROWS_JSON : RK_ROWS_TSV;
 }
 
 static void point(rk_rows *rows, char *memory, size_t columns)
@@ -378,19 +378,39 @@ static void point(rk_rows *rows, char *memory, size_t columns)
     }
 }
 
+static rk_status check_fields(const rk_rows_loader *l)
+{
+    for (int i = 0; i < 2; i++)
+        if (!*l->field[i] || !rk_utf8_valid(l->field[i], strlen(l->field[i]), NULL))
+            return rk_fail(l->err, RK_E_ARG, "the name of the %s field is %s", i ? "label" : "text",
+                           *l->field[i] ? "not valid UTF-8" : "empty");
+    if (strcmp(l->field[0], l->field[1]) == 0)
+        return rk_fail(l->err, RK_E_ARG, "the text field and the label field have the same name");
+    return RK_OK;
+}
+
 rk_status rk_rows_load(rk_rows **out, const char *path, bool want_labels, size_t max_rows,
                        rk_error *err)
 {
-    loader l = {.want_labels = want_labels, .csv = is_csv(path), .err = err};
+    return rk_rows_load_fields(out, path, NULL, want_labels, max_rows, err);
+}
+
+rk_status rk_rows_load_fields(rk_rows **out, const char *path, const rk_fields *fields,
+                              bool want_labels, size_t max_rows, rk_error *err)
+{
+    rk_rows_loader l = {.want_labels = want_labels, .kind = kind_of(path), .err = err};
     rk_rows *rows = rk_calloc(1, sizeof *rows);
     rk_status st;
 
     *out = NULL;
+    l.field[0] = fields && fields->text ? fields->text : "text";
+    l.field[1] = fields && fields->label ? fields->label : "label";
     if (!rows || !(rows->path = rk_strdup(path))) {
         st = rk_fail(err, RK_E_MEMORY, "out of memory");
         goto done;
     }
-    st = rk_lines_open(&l.lines, path, err);
+    st = check_fields(&l);
+    if (!st) st = rk_lines_open(&l.lines, path, err);
     if (!st) st = load(&l, max_rows);
     if (st) goto done;
     rows->count = l.count;

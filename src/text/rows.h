@@ -1,5 +1,6 @@
-/* Rows of a data file: text and label. TSV (raw, no quoting) or CSV (RFC 4180) by the file's
- * ending; a header line `text<TAB>label` is recognised. DESIGN section 4, bad-inputs 2.13. */
+/* Rows of a data file: text and label. By the file's ending: .csv is CSV (RFC 4180), .jsonl and
+ * .ndjson are JSON Lines, all else TSV (raw, no quoting). A header line `text<TAB>label` is
+ * recognised; doc/FORMATS.md has the rules. */
 #ifndef RK_TEXT_ROWS_H
 #define RK_TEXT_ROWS_H
 
@@ -34,6 +35,10 @@ typedef struct rk_labels {
  * column is fine. max_rows 0: all. */
 rk_status rk_rows_load(rk_rows **out, const char *path, bool want_labels, size_t max_rows,
                        rk_error *err);
+/* With other names of the columns: fields of JSON Lines, or what a header line says. NULL, or NULL
+ * in it: "text" and "label". */
+rk_status rk_rows_load_fields(rk_rows **out, const char *path, const rk_fields *fields,
+                              bool want_labels, size_t max_rows, rk_error *err);
 void rk_rows_free(rk_rows *rows);
 
 /* The labels of the rows: positive, neutral, negative in that order where those are all the names,

@@ -19,7 +19,7 @@ static rk_status choose_clean(rk_run *r, rk_error *err)
 static rk_status load_rows(rk_rows **rows, const rk_run *r, const char *path, size_t max,
                            rk_error *err)
 {
-    rk_status st = rk_rows_load(rows, path, true, max, err);
+    rk_status st = rk_rows_load_fields(rows, path, &r->o->fields, true, max, err);
     if (!st && r->config.labels.count) st = rk_rows_bind(*rows, &r->config.labels, err);
     return st;
 }

@@ -117,7 +117,7 @@ rk_status rk_init(char **json, const rk_init_options *o, rk_error *err)
     *json = NULL;
     memset(&c, 0, sizeof c);
     if (!st) st = rk_clean_parse(&clean, o->clean ? o->clean : "none", err);
-    if (!st) st = rk_rows_load(&rows, o->train, true, 0, err);
+    if (!st) st = rk_rows_load_fields(&rows, o->train, &o->fields, true, 0, err);
     if (!st) st = rk_labels_from_rows(&c.labels, rows, err);
     if (!st) st = rk_vocab_learn(&t, rows, clean, o->vocab_size, err);
     if (!st) rk_tokenizer_set_max_length(t, o->max_length);

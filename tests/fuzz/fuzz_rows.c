@@ -1,5 +1,5 @@
 /* links: base text */
-/* Data files, as TSV and as CSV, with and without labels. */
+/* Data files, as TSV, as CSV and as JSON Lines, with and without labels. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,9 +42,9 @@ static void check(rk_rows *rows, bool labelled)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char *const name[] = {"rows.tsv", "rows.csv"};
+    static const char *const name[] = {"rows.tsv", "rows.csv", "rows.jsonl"};
 
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         const char *path = scratch_write(name[i], data, size);
         for (int labelled = 0; labelled < 2; labelled++) {
             rk_rows *rows;

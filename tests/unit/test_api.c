@@ -247,7 +247,8 @@ static void order(void **state)
     for (size_t batch = 1; batch <= 64; batch += 9) {
         char *text;
         json_t *o;
-        must(rk_eval(&text, onnx_path, rows_path, batch, RK_COMPUTE_AUTO, NULL, NULL, &err), &err);
+        must(rk_eval(&text, onnx_path, rows_path, NULL, batch, RK_COMPUTE_AUTO, NULL, NULL, &err),
+             &err);
         o = json_loads(text, 0, NULL);
         rk_string_free(text);
         assert_true(fabs(number(o, "accuracy") - share) < 1e-12);
@@ -263,7 +264,7 @@ static void results(void **state)
     json_t *o, *flipped;
 
     (void)state;
-    must(rk_eval(&text, onnx_path, rows_path, 7, RK_COMPUTE_AUTO, NULL, NULL, &err), &err);
+    must(rk_eval(&text, onnx_path, rows_path, NULL, 7, RK_COMPUTE_AUTO, NULL, NULL, &err), &err);
     o = json_loads(text, 0, NULL);
     rk_string_free(text);
     assert_true(number(o, "rows") == 40.0 && number(o, "batch") == 7.0);
@@ -271,7 +272,7 @@ static void results(void **state)
     assert_true(number(o, "rss_bytes") > 1e6);
     json_decref(o);
 
-    must(rk_compare(&text, model_path, onnx_path, rows_path, 0.0, NULL, NULL, &err), &err);
+    must(rk_compare(&text, model_path, onnx_path, rows_path, NULL, 0.0, NULL, NULL, &err), &err);
     o = json_loads(text, 0, NULL);
     rk_string_free(text);
     flipped = json_object_get(o, "flipped");
@@ -281,12 +282,12 @@ static void results(void **state)
     json_decref(o);
 
     text = NULL;
-    assert_int_equal(rk_eval(&text, onnx_path, rows_path, 0, RK_COMPUTE_AUTO, stop_at_once, NULL,
-                             &err), RK_E_STOPPED);
+    assert_int_equal(rk_eval(&text, onnx_path, rows_path, NULL, 0, RK_COMPUTE_AUTO, stop_at_once,
+                             NULL, &err), RK_E_STOPPED);
     assert_null(text);
-    assert_int_equal(rk_eval(&text, onnx_path, rows_path, 1 << 20, RK_COMPUTE_AUTO, NULL, NULL,
-                             &err), RK_E_ARG);
-    assert_int_equal(rk_bench(&text, onnx_path, NULL, 0, 0, RK_COMPUTE_AUTO, &err), RK_E_ARG);
+    assert_int_equal(rk_eval(&text, onnx_path, rows_path, NULL, 1 << 20, RK_COMPUTE_AUTO, NULL,
+                             NULL, &err), RK_E_ARG);
+    assert_int_equal(rk_bench(&text, onnx_path, NULL, NULL, 0, 0, RK_COMPUTE_AUTO, &err), RK_E_ARG);
     assert_int_equal(rk_inspect(&text, "/nowhere", &err), RK_E_OPEN);
 }
 
