@@ -334,11 +334,13 @@ static void notes(void **state)
     fputs("\xef\xbb\xbf" "enak\tpositive\nburuk\tnegative\n", f);
     fclose(f);
     rk_set_notes(hear, &heard);
-    must(rk_eval(&json, model_path, path, 0, RK_COMPUTE_AUTO, NULL, NULL, &err), &err);
+    must(rk_eval(&json, model_path, path, NULL, 0, RK_COMPUTE_AUTO, NULL, NULL, &err),
+         &err);
     rk_string_free(json);
     assert_int_equal(heard, 1);
     rk_set_notes(NULL, NULL);
-    must(rk_eval(&json, model_path, path, 0, RK_COMPUTE_AUTO, NULL, NULL, &err), &err);
+    must(rk_eval(&json, model_path, path, NULL, 0, RK_COMPUTE_AUTO, NULL, NULL, &err),
+         &err);
     rk_string_free(json);
     assert_int_equal(heard, 1);
 }
