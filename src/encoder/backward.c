@@ -1,4 +1,5 @@
-/* The backward pass: forward.c read upwards. net->dy carries the gradient at the output of the layer in hand. */
+/* The backward pass: forward.c read upwards. net->dy carries the gradient at the output of the
+ * layer in hand. */
 #include <string.h>
 
 #include "encoder/net.h"
@@ -9,8 +10,8 @@ static rk_status head_backward(rk_net *net, const rk_batch *batch, const float *
     const rk_bert_config *c = net->config;
     const size_t r = net->rows, h = c->hidden;
     float *d = net->dx, *dfirst = net->dsum; /* [R, H] fits: R <= T */
-    rk_status st = rk_linear_back(net, batch, d, grad->class_w, grad->class_b, dlogits, &net->in_class,
-                                  net->used->class_w, r, c->labels.count, h, err);
+    rk_status st = rk_linear_back(net, batch, d, grad->class_w, grad->class_b, dlogits,
+                                  &net->in_class, net->used->class_w, r, c->labels.count, h, err);
     if (st) return st;
     rk_input_back(net, d, &net->in_class, r, h);
     rk_drop_back(net, batch, d, net->keep_pooled, net->dropout_classifier, r, h);
@@ -39,10 +40,10 @@ static rk_status feed_backward(rk_net *net, const rk_batch *batch, size_t l, rk_
 
     rk_norm_back(net, dres, g->ln2_w, g->ln2_b, net->dy, a->res2, a->mean2, a->rstd2, w->ln2_w, t);
     rk_round_back(net, dres, a->res2, t, h);
-    memcpy(dsum, dres, t * h * sizeof(float)); /* through the residual: dh begins here */
+    rk_copy(dsum, dres, t, h); /* through the residual: dh begins here */
     rk_drop_back(net, batch, dres, a->keep2, net->dropout_hidden, t, h);
-    st = rk_linear_back(net, batch, net->dwide, g->out_w, g->out_b, dres, &a->in_out, w->out_w, t, h, i,
-                        err);
+    st = rk_linear_back(net, batch, net->dwide, g->out_w, g->out_b, dres, &a->in_out, w->out_w, t,
+                        h, i, err);
     if (st) return st;
     rk_input_back(net, net->dwide, &a->in_out, t, i);
     rk_round_back(net, net->dwide, a->g, t, i);
@@ -53,8 +54,8 @@ static rk_status feed_backward(rk_net *net, const rk_batch *batch, size_t l, rk_
                                   rk_chunk_rows(k, t) * i, (int)c->act);
     }
     rk_round_back(net, net->dwide, a->u, t, i);
-    st = rk_linear_back(net, batch, net->dx, g->inter_w, g->inter_b, net->dwide, &a->in_inter, w->inter_w,
-                        t, i, h, err);
+    st = rk_linear_back(net, batch, net->dx, g->inter_w, g->inter_b, net->dwide, &a->in_inter,
+                        w->inter_w, t, i, h, err);
     if (st) return st;
     rk_input_back(net, net->dx, &a->in_inter, t, h);
     rk_sum(net, net->dx, net->dx, dsum, t, h);
@@ -76,17 +77,17 @@ static rk_status attention_backward(rk_net *net, const rk_batch *batch, size_t l
 
     rk_norm_back(net, dres, g->ln1_w, g->ln1_b, net->dx, a->res1, a->mean1, a->rstd1, w->ln1_w, t);
     rk_round_back(net, dres, a->res1, t, h);
-    memcpy(dsum, dres, t * h * sizeof(float));
+    rk_copy(dsum, dres, t, h);
     rk_drop_back(net, batch, dres, a->keep1, net->dropout_hidden, t, h);
-    st =
-        rk_linear_back(net, batch, dctx, g->attn_w, g->attn_b, dres, &a->in_attn, w->attn_w, t, h, h, err);
+    st = rk_linear_back(net, batch, dctx, g->attn_w, g->attn_b, dres, &a->in_attn, w->attn_w, t, h,
+                        h, err);
     if (st) return st;
     rk_input_back(net, dctx, &a->in_attn, t, h);
     rk_round_back(net, dctx, a->ctx, t, h);
     rk_attend_back(net, batch, net->dqkv, dctx, a);
     rk_round_back(net, net->dqkv, a->qkv, t, 3 * h);
-    st = rk_linear_back(net, batch, net->dx, g->qkv_w, g->qkv_b, net->dqkv, &a->in_qkv, w->qkv_w, t, 3 * h,
-                        h, err);
+    st = rk_linear_back(net, batch, net->dx, g->qkv_w, g->qkv_b, net->dqkv, &a->in_qkv, w->qkv_w, t,
+                        3 * h, h, err);
     if (st) return st;
     rk_input_back(net, net->dx, &a->in_qkv, t, h);
     rk_sum(net, net->dy, net->dx, dsum, t, h);

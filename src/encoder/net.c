@@ -80,8 +80,8 @@ static void lay_out(rk_net *net, walk *w, size_t t, size_t r, size_t pairs)
     net->dsum = floats(w, t * h);
     net->dwide = floats(w, t * i);
     net->dqkv = floats(w, t * 3 * h);
-    net->d16 = net->compute == RK_DT_BF16 ? take(w, logits > t * wide ? logits : t * wide, 2)
-                                          : NULL;
+    net->d16 =
+        net->compute == RK_DT_BF16 ? take(w, logits > t * wide ? logits : t * wide, 2) : NULL;
     net->partial = floats(w, pieces * 2 * h);
     net->scratch = floats(w, net->scratch_each * (size_t)omp_get_max_threads());
 }

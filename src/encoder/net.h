@@ -157,6 +157,8 @@ void rk_drop(rk_net *net, const rk_batch *batch, float *x, uint8_t *keep, float 
              size_t rows, size_t cols);
 void rk_drop_back(const rk_net *net, const rk_batch *batch, float *dx, const uint8_t *keep, float p,
                   size_t rows, size_t cols);
+/* y = x, by all threads */
+void rk_copy(float *y, const float *x, size_t rows, size_t cols);
 /* y = a + b */
 void rk_sum(const rk_net *net, float *y, const float *a, const float *b, size_t rows, size_t cols);
 

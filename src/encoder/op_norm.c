@@ -74,6 +74,15 @@ void rk_drop_back(const rk_net *net, const rk_batch *batch, float *dx, const uin
     }
 }
 
+void rk_copy(float *y, const float *x, size_t rows, size_t cols)
+{
+#pragma omp parallel for schedule(static)
+    for (size_t c = 0; c < rk_chunks(rows); c++) {
+        const size_t at = c * RK_CHUNK * cols;
+        memcpy(y + at, x + at, rk_chunk_rows(c, rows) * cols * sizeof *y);
+    }
+}
+
 void rk_sum(const rk_net *net, float *y, const float *a, const float *b, size_t rows, size_t cols)
 {
 #pragma omp parallel for schedule(static)

@@ -55,8 +55,7 @@ rk_status rk_optimizer_new(rk_optimizer **out, rk_params *params, rk_params *gra
     memset(o->m, 0, params->count * sizeof(float));
     memset(o->v, 0, params->count * sizeof(float));
     o->pieces = 0;
-    for (size_t i = 1; i < params->params; i++)
-        o->pieces += cut(o->piece + o->pieces, params, i);
+    for (size_t i = 1; i < params->params; i++) o->pieces += cut(o->piece + o->pieces, params, i);
     *out = o;
     return RK_OK;
 }
@@ -109,7 +108,8 @@ void rk_optimizer_meet(rk_optimizer *o, const rk_loops *loops, const int32_t *id
 
     for (size_t i = 0; i < n; i++) {
         const size_t row = (size_t)ids[i];
-        if (row >= rows || o->stamp[row] == o->step + 1) continue; /* ids are the forward's to check */
+        if (row >= rows || o->stamp[row] == o->step + 1)
+            continue; /* ids are the forward's to check */
         o->stamp[row] = (uint32_t)o->step + 1;
         o->met[o->met_count++] = (uint32_t)row;
     }
@@ -196,7 +196,8 @@ rk_status rk_optimizer_step(rk_optimizer *o, const rk_loops *loops, rk_net *net,
                             double gscale, rk_error *err)
 {
     const rk_param *word = &o->params->param[0];
-    const rk_adamw_step with = numbers(a, true, o->step + 1), without = numbers(a, false, o->step + 1);
+    const rk_adamw_step with = numbers(a, true, o->step + 1),
+                        without = numbers(a, false, o->step + 1);
     const rk_adamw_step s = word->decay ? with : without;
     const size_t h = word->dim[1];
     uint64_t clamped = 0, subnormal = 0;

@@ -20,9 +20,9 @@ typedef struct rk_optimizer {
 
     struct rk_piece *piece; /* all parameters but the word table, in parts that fit a cache */
     size_t pieces;
-    double *sums;           /* [pieces + rows of the word table] */
-    uint32_t *done;         /* [rows] the update that the row has reached */
-    uint32_t *met, *stamp;  /* [rows] rows with a gradient, ascending; when it was put there */
+    double *sums;          /* [pieces + rows of the word table] */
+    uint32_t *done;        /* [rows] the update that the row has reached */
+    uint32_t *met, *stamp; /* [rows] rows with a gradient, ascending; when it was put there */
     size_t met_count;
     rk_adamw_step *past; /* updates since `settled`, as the word table's rows see them */
     size_t past_room, settled;

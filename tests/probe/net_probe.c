@@ -78,8 +78,8 @@ static void save(const char *path, const rk_net *net, const rk_params *grad)
                                l < layers ? net->acts[l].x : net->last,
                                net->tokens * h * sizeof(float)};
     }
-    t[n - 1] = (rk_tensor){"embedded", RK_DT_F32, 2, {net->tokens, h}, net->emb,
-                           net->tokens * h * sizeof(float)};
+    t[n - 1] = (rk_tensor){"embedded",       RK_DT_F32, 2,
+                           {net->tokens, h}, net->emb,  net->tokens * h * sizeof(float)};
     if (rk_safetensors_save(path, t, n, NULL, &err)) fail(&err);
     free(t);
     free(names);

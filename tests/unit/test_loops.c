@@ -305,8 +305,22 @@ static void test_sums(void **state)
 static void check_dropout(const rk_loops *t)
 {
     static uint8_t a[80000], b[80000];
+    uint32_t w[4];
     size_t kept = 0;
     t->dropout_mask(a, 9, 4, 100, 80000, 6554);
+    rk_loops_level("base")->dropout_mask(b, 9, 4, 100, 80000, 6554);
+    for (size_t i = 0; i < 80000; i++) {
+        if (i % 8 == 0) rk_philox(w, 9, 4, 100 + i / 8);
+        assert_int_equal(a[i], (w[i % 8 / 2] >> (i % 2 * 16) & 0xffff) >= 6554);
+    }
+    /* an odd length writes nothing behind it; block numbers pass 2^32 */
+    b[203] = 77;
+    t->dropout_mask(b, 9, 4, 0xfffffff0u, 203, 6554);
+    assert_int_equal(b[203], 77);
+    for (size_t i = 0; i < 203; i++) {
+        if (i % 8 == 0) rk_philox(w, 9, 4, 0xfffffff0u + (uint64_t)(i / 8));
+        assert_int_equal(b[i], (w[i % 8 / 2] >> (i % 2 * 16) & 0xffff) >= 6554);
+    }
     rk_loops_level("base")->dropout_mask(b, 9, 4, 100, 80000, 6554);
     assert_memory_equal(a, b, sizeof a);
     t->dropout_mask(b + 800, 9, 4, 200, 79200, 6554);

@@ -143,7 +143,8 @@ static size_t rows_of(int32_t ids[3], size_t step)
     return n;
 }
 
-/* Trains alone on made-up gradients; every row is met at every step, or only those that have one. */
+/* Trains alone on made-up gradients; every row is met at every step, or only those that have one.
+ */
 static void train_rows(rk_params *p, rk_optimizer *o, rk_params *g, const rk_loops *loops, bool all,
                        size_t steps)
 {
@@ -245,9 +246,10 @@ static void test_gather(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_products), cmocka_unit_test(test_loss),
-        cmocka_unit_test(test_schedule), cmocka_unit_test(test_adamw), cmocka_unit_test(test_late_rows),
-        cmocka_unit_test(test_layout),   cmocka_unit_test(test_gather),
+        cmocka_unit_test(test_products),  cmocka_unit_test(test_loss),
+        cmocka_unit_test(test_schedule),  cmocka_unit_test(test_adamw),
+        cmocka_unit_test(test_late_rows), cmocka_unit_test(test_layout),
+        cmocka_unit_test(test_gather),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

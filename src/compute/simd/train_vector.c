@@ -1,6 +1,7 @@
 /* Loops over plain vectors: sums, dropout, the optimiser, rounding and fake-quantisation. */
 #include <math.h>
 #include <stdbool.h>
+#include <string.h>
 
 #include "base/rng.h"
 #include "compute/simd/denormals.h"
@@ -41,16 +42,52 @@ void RK_K(mask)(float *y, const uint8_t *keep, size_t n)
     for (size_t i = 0; i < n; i++) y[i] = keep[i] ? y[i] : 0.0f;
 }
 
+enum { LANES = 16 /* Philox blocks made side by side */, BLOCK = 8 /* numbers of 16 bits in one */ };
+
+/* rk_philox of LANES blocks from first_block on: word k of block b in w[k][b]. */
+static inline void philox_lanes(uint32_t w[4][LANES], uint64_t seed, uint64_t stream,
+                                uint64_t first_block)
+{
+    uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
+
+    for (size_t b = 0; b < LANES; b++) {
+        w[0][b] = (uint32_t)(first_block + b);
+        w[1][b] = (uint32_t)((first_block + b) >> 32);
+        w[2][b] = (uint32_t)stream;
+        w[3][b] = (uint32_t)(stream >> 32);
+    }
+    for (int round = 0; round < 10; round++) {
+#pragma omp simd
+        for (size_t b = 0; b < LANES; b++) {
+            const uint64_t p0 = (uint64_t)0xD2511F53u * w[0][b];
+            const uint64_t p1 = (uint64_t)0xCD9E8D57u * w[2][b];
+            w[0][b] = (uint32_t)(p1 >> 32) ^ w[1][b] ^ k0;
+            w[2][b] = (uint32_t)(p0 >> 32) ^ w[3][b] ^ k1;
+            w[1][b] = (uint32_t)p1;
+            w[3][b] = (uint32_t)p0;
+        }
+        k0 += 0x9E3779B9u;
+        k1 += 0xBB67AE85u;
+    }
+}
+
 void RK_K(dropout_mask)(uint8_t *keep, uint64_t seed, uint64_t stream, uint64_t first_block,
                         size_t n, uint32_t threshold)
 {
-    enum { BLOCK = 8 }; /* one Philox block holds eight 16-bit numbers */
-    for (size_t i = 0; i < n; i += BLOCK) {
-        uint32_t w[4];
-        const size_t m = n - i < BLOCK ? n - i : BLOCK;
-        rk_philox(w, seed, stream, first_block + i / BLOCK);
-        for (size_t j = 0; j < m; j++)
-            keep[i + j] = (w[j / 2] >> (j % 2 * 16) & 0xffff) >= threshold;
+    for (size_t i = 0; i < n; i += LANES * BLOCK) {
+        uint32_t w[4][LANES];
+        uint8_t bytes[BLOCK][LANES], out[LANES][BLOCK];
+        const size_t m = n - i < LANES * BLOCK ? n - i : LANES * BLOCK;
+
+        philox_lanes(w, seed, stream, first_block + i / BLOCK);
+        for (size_t j = 0; j < BLOCK; j++) {
+#pragma omp simd
+            for (size_t b = 0; b < LANES; b++)
+                bytes[j][b] = (w[j / 2][b] >> (j % 2 * 16) & 0xffff) >= threshold;
+        }
+        for (size_t b = 0; b < LANES; b++)
+            for (size_t j = 0; j < BLOCK; j++) out[b][j] = bytes[j][b];
+        memcpy(keep + i, out, m);
     }
 }
 
@@ -83,26 +120,26 @@ static bool all_zero(const float *x, size_t n)
 
 void RK_K(adamw_idle)(float *p, float *m, float *v, size_t n, const rk_adamw_step *steps, size_t k)
 {
-    enum { BLOCK = 32 /* stays in registers over the steps */, PERIOD = 16 };
+    enum { WIDE = 32 /* stays in registers over the steps */, PERIOD = 16 };
     const unsigned mode = rk_flush_denormals();
-    for (size_t i = 0; i < n; i += BLOCK) {
-        const size_t w = n - i < BLOCK ? n - i : BLOCK;
-        float bp[BLOCK] = {0}, bm[BLOCK] = {0}, bv[BLOCK] = {0};
+    for (size_t i = 0; i < n; i += WIDE) {
+        const size_t w = n - i < WIDE ? n - i : WIDE;
+        float bp[WIDE] = {0}, bm[WIDE] = {0}, bv[WIDE] = {0};
         for (size_t j = 0; j < w; j++) {
             bp[j] = p[i + j];
             bm[j] = m[i + j];
             bv[j] = v[i + j];
         }
         size_t t = 0;
-        for (; t < k && (t % PERIOD || !all_zero(bm, BLOCK)); t++) {
+        for (; t < k && (t % PERIOD || !all_zero(bm, WIDE)); t++) {
             const rk_adamw_step s = steps[t];
 #pragma omp simd
-            for (size_t j = 0; j < BLOCK; j++) adamw_one(bp + j, bm + j, bv + j, 0.0f, s);
+            for (size_t j = 0; j < WIDE; j++) adamw_one(bp + j, bm + j, bv + j, 0.0f, s);
         }
         for (; t < k; t++) { /* the same, where the first moment has died out or never was */
             const rk_adamw_step s = steps[t];
 #pragma omp simd
-            for (size_t j = 0; j < BLOCK; j++) {
+            for (size_t j = 0; j < WIDE; j++) {
                 bm[j] = 0.0f; /* -0 + 0 */
                 bv[j] *= s.b2;
                 bp[j] *= s.shrink;
