@@ -42,7 +42,7 @@ void RK_K(mask)(float *y, const uint8_t *keep, size_t n)
     for (size_t i = 0; i < n; i++) y[i] = keep[i] ? y[i] : 0.0f;
 }
 
-enum { LANES = 16 /* Philox blocks made side by side */, BLOCK = 8 /* numbers of 16 bits in one */ };
+enum { LANES = 16 /* Philox blocks side by side */, BLOCK = 8 /* numbers of 16 bits in one */ };
 
 /* rk_philox of LANES blocks from first_block on: word k of block b in w[k][b]. */
 static inline void philox_lanes(uint32_t w[4][LANES], uint64_t seed, uint64_t stream,
