@@ -66,14 +66,25 @@ static const char *hash_text(char out[HASH_TEXT], uint64_t hash)
     return out;
 }
 
+/* Read in pieces: a mapped file of all moments would be the run's peak of memory. */
 static rk_status checksum_file(char sum[HASH_TEXT], const char *path, rk_error *err)
 {
-    rk_map map;
-    rk_status st = rk_map_open(&map, path, err);
-    if (st) return st;
-    hash_text(sum, rk_checksum(0, map.data, map.size));
-    rk_map_close(&map);
-    return RK_OK;
+    enum { PIECE = 1 << 20 };
+    unsigned char *bytes = rk_malloc(PIECE);
+    rk_reader *in = NULL;
+    uint64_t hash = 0;
+    size_t got = 1;
+    rk_status st = bytes ? rk_reader_open(&in, path, err)
+                         : rk_fail(err, RK_E_MEMORY, "out of memory");
+
+    while (!st && got > 0) {
+        st = rk_reader_read(in, bytes, PIECE, &got, err);
+        if (!st && got > 0) hash = rk_checksum(hash, bytes, got);
+    }
+    if (!st) hash_text(sum, hash);
+    rk_reader_close(in);
+    rk_free(bytes);
+    return st;
 }
 
 /* What must be the same for a run to go on: an object of plain values. */
@@ -106,15 +117,16 @@ static json_t *state_json(const rk_run *r, json_t *files)
                      (json_int_t)r->clamped, "epochs", r->epochs, "files", files);
 }
 
-static rk_status put_blocks(const rk_run *r, const char *path, bool best, rk_error *err)
+/* The weights as they are; `all`: with the moments. */
+static rk_status put_blocks(const rk_run *r, const char *path, bool all, rk_error *err)
 {
     const size_t n = r->params->count;
     const rk_tensor t[3] = {
-        {"params", RK_DT_F32, 1, {n}, best ? r->best : r->params->block, n * sizeof(float)},
+        {"params", RK_DT_F32, 1, {n}, r->params->block, n * sizeof(float)},
         {"m", RK_DT_F32, 1, {n}, r->opt->m, n * sizeof(float)},
         {"v", RK_DT_F32, 1, {n}, r->opt->v, n * sizeof(float)},
     };
-    return rk_safetensors_save(path, t, best ? 1 : 3, NULL, err);
+    return rk_safetensors_save(path, t, all ? 3 : 1, NULL, err);
 }
 
 static char *checkpoint_path(const rk_run *r, size_t step)
@@ -194,17 +206,38 @@ void rk_checkpoint_clear(const rk_run *r)
     remove_others(r, 0);
 }
 
-static rk_status put_best(rk_run *r, const char *to, size_t previous, rk_error *err)
+static char *best_path(const rk_run *r, size_t step)
 {
-    char *old = previous ? checkpoint_path(r, previous) : NULL;
-    char *from = old ? rk_path_join(old, "best.safetensors") : NULL;
+    char *folder = checkpoint_path(r, step);
+    char *path = folder ? rk_path_join(folder, "best.safetensors") : NULL;
+    rk_free(folder);
+    return path;
+}
+
+/* Where links cannot be made. */
+static rk_status copy_best(const char *to, const char *from, rk_error *err)
+{
+    rk_weights *w = NULL;
+    rk_status st = rk_safetensors_open(&w, from, err);
+    const rk_tensor *t = st ? NULL : rk_weights_find(w, "params");
+    if (!st && !t) st = rk_fail(err, RK_E_FORMAT, "%s: no tensor params", from);
+    if (!st) st = rk_safetensors_save(to, t, 1, NULL, err);
+    rk_weights_close(w);
+    return st;
+}
+
+/* The best epoch's weights are the same file from checkpoint to checkpoint until another epoch is
+ * better; they are nowhere else, which saves the memory of a second model. */
+static rk_status put_best(const rk_run *r, const char *to, rk_error *err)
+{
+    char *from;
     rk_status st = RK_OK;
 
-    /* the best epoch's weights are the same file until another epoch is better */
-    if (!from || r->best_saved != r->best_epoch || link(from, to) < 0)
-        st = put_blocks(r, to, true, err);
+    if (r->best_saved != r->best_epoch) return put_blocks(r, to, false, err);
+    from = best_path(r, r->best_at);
+    if (!from) return rk_fail(err, RK_E_MEMORY, "out of memory");
+    if (link(from, to) < 0) st = copy_best(to, from, err);
     rk_free(from);
-    rk_free(old);
     return st;
 }
 
@@ -227,22 +260,22 @@ static bool wanted(const rk_run *r, int file)
     }
 }
 
-static rk_status put_file(rk_run *r, int file, const char *path, size_t previous, rk_error *err)
+static rk_status put_file(rk_run *r, int file, const char *path, rk_error *err)
 {
     switch (file) {
     case BEST:
-        return put_best(r, path, previous, err);
+        return put_best(r, path, err);
     case RANGES:
         rk_ranges_weights(r->ranges, r->params);
         return rk_ranges_save(r->ranges, &r->config, r->params, path, err);
     case BEST_RANGES:
         return rk_ranges_save(r->best_ranges, &r->config, r->params, path, err);
     default:
-        return put_blocks(r, path, false, err);
+        return put_blocks(r, path, true, err);
     }
 }
 
-static rk_status put_files(rk_run *r, const char *temp, size_t previous, rk_error *err)
+static rk_status put_files(rk_run *r, const char *temp, rk_error *err)
 {
     json_t *files = json_object(), *state = NULL;
     rk_status st = files ? RK_OK : rk_fail(err, RK_E_MEMORY, "out of memory");
@@ -251,7 +284,7 @@ static rk_status put_files(rk_run *r, const char *temp, size_t previous, rk_erro
         char *path, sum[HASH_TEXT];
         if (!wanted(r, i)) continue;
         path = rk_path_join(temp, file_name[i]);
-        st = path ? put_file(r, i, path, previous, err)
+        st = path ? put_file(r, i, path, err)
                   : rk_fail(err, RK_E_MEMORY, "out of memory");
         if (!st) st = checksum_file(sum, path, err);
         if (!st && json_object_set_new(files, file_name[i], json_string(sum)))
@@ -273,16 +306,16 @@ static rk_status put_files(rk_run *r, const char *temp, size_t previous, rk_erro
 rk_status rk_checkpoint_save(rk_run *r, rk_error *err)
 {
     char *path = checkpoint_path(r, r->step), *temp = NULL;
-    const size_t previous = newest(r, SIZE_MAX);
     rk_status st;
 
     if (!path) return rk_fail(err, RK_E_MEMORY, "out of memory");
     st = rk_dir_temp(&temp, path, err);
-    if (!st) st = put_files(r, temp, previous == r->step ? 0 : previous, err);
+    if (!st) st = put_files(r, temp, err);
     if (!st) st = rk_dir_commit(temp, path, err);
     if (st && temp) rk_dir_remove(temp);
     if (!st) {
         r->best_saved = r->best_epoch;
+        r->best_at = r->step;
         remove_others(r, r->step);
     }
     rk_free(temp);
@@ -321,8 +354,23 @@ static rk_status get_block(float *out, const rk_weights *w, const char *name, si
     const rk_tensor *t = rk_weights_find(w, name);
     if (!t || t->type != RK_DT_F32 || t->rank != 1 || t->dim[0] != n)
         return rk_fail(err, RK_E_FORMAT, "%s: tensor %s of %zu floats is wanted", w->path, name, n);
-    memcpy(out, t->data, t->bytes);
+    if (out) memcpy(out, t->data, t->bytes);
     return RK_OK;
+}
+
+rk_status rk_checkpoint_best(rk_run *r, rk_error *err)
+{
+    char *path;
+    rk_weights *w = NULL;
+    rk_status st;
+
+    if (!r->best_epoch || !r->best_at) return RK_OK;
+    path = best_path(r, r->best_at);
+    st = path ? rk_safetensors_open(&w, path, err) : rk_fail(err, RK_E_MEMORY, "out of memory");
+    if (!st) st = get_block(r->params->block, w, "params", r->params->count, err);
+    rk_weights_close(w);
+    rk_free(path);
+    return st;
 }
 
 static rk_status get_ranges(rk_ranges **out, const rk_run *r, const char *path, rk_error *err)
@@ -348,7 +396,7 @@ static rk_status get_file(rk_run *r, int file, const char *path, rk_error *err)
     st = rk_safetensors_open(&w, path, err);
     if (st) return st;
     if (file == BEST) {
-        st = get_block(r->best, w, "params", n, err);
+        st = get_block(NULL, w, "params", n, err); /* it stays where it is */
     } else {
         st = get_block(r->params->block, w, "params", n, err);
         if (!st) st = get_block(r->opt->m, w, "m", n, err);
@@ -435,8 +483,7 @@ static rk_status load_one(rk_run *r, const char *folder, rk_error *err)
 
 rk_status rk_checkpoint_load(rk_run *r, rk_error *err)
 {
-    const size_t last = newest(r, SIZE_MAX);
-    size_t step = last;
+    size_t step = newest(r, SIZE_MAX);
     rk_status st;
 
     if (!step)
@@ -445,9 +492,10 @@ rk_status rk_checkpoint_load(rk_run *r, rk_error *err)
         char *folder = checkpoint_path(r, step);
         st = folder ? load_one(r, folder, err) : rk_fail(err, RK_E_MEMORY, "out of memory");
         rk_free(folder);
-        /* the next save links to the best weights of the newest folder only where it is whole */
-        if (!st && step != last) r->best_saved = 0;
-        if (!st) return RK_OK;
+        if (!st) {
+            r->best_at = step;
+            return RK_OK;
+        }
         step = newest(r, step);
         if (!step || st == RK_E_MEMORY) return st;
         if (err) rk_say(r, "%s; trying an older checkpoint", err->message);

@@ -5,7 +5,6 @@
 #include "train/loss.h"
 #include "train/run.h"
 
-enum { EVAL_ROWS = 32 };
 
 rk_status rk_run_validate(rk_run *r, rk_metrics *m, double *loss, rk_error *err)
 {
@@ -13,14 +12,15 @@ rk_status rk_run_validate(rk_run *r, rk_metrics *m, double *loss, rk_error *err)
     const rk_observe observe = r->net->observe;
     const rk_half_counts half = r->net->half; /* counted are the steps' values */
     int32_t *predicted = rk_calloc(e->rows, sizeof *predicted);
-    size_t starts[EVAL_ROWS + 1];
+    const size_t batch_rows = r->o->batch; /* a larger one would be the run's peak of memory */
+    size_t *starts = rk_calloc(batch_rows + 1, sizeof *starts);
     double sum = 0.0;
     rk_status st = RK_OK;
 
-    if (!predicted) return rk_fail(err, RK_E_MEMORY, "out of memory");
+    if (!predicted || !starts) st = rk_fail(err, RK_E_MEMORY, "out of memory");
     r->net->observe = RK_OBSERVE_OFF;
-    for (size_t i = 0; i < e->rows && !st; i += EVAL_ROWS) {
-        const size_t n = e->rows - i < EVAL_ROWS ? e->rows - i : EVAL_ROWS;
+    for (size_t i = 0; i < e->rows && !st; i += batch_rows) {
+        const size_t n = e->rows - i < batch_rows ? e->rows - i : batch_rows;
         const rk_batch batch = {.ids = e->ids + e->starts[i], .starts = starts, .rows = n};
         for (size_t k = 0; k <= n; k++) starts[k] = e->starts[i + k] - e->starts[i];
         st = rk_net_forward(r->net, &batch, err);
@@ -33,5 +33,6 @@ rk_status rk_run_validate(rk_run *r, rk_metrics *m, double *loss, rk_error *err)
     *loss = sum / (double)e->rows;
     if (!st) st = rk_metrics_compute(m, e->labels, predicted, e->rows, r->config.labels.count, err);
     rk_free(predicted);
+    rk_free(starts);
     return st;
 }

@@ -84,7 +84,7 @@ rk_status rk_run_finish(rk_run *r, rk_error *err)
     char *name = rk_path_join(r->o->out, RK_FINISH_NAME), *temp = NULL;
     rk_status st = name ? RK_OK : rk_fail(err, RK_E_MEMORY, "out of memory");
 
-    if (r->best_epoch) memcpy(r->params->block, r->best, r->params->count * sizeof(float));
+    if (!st) st = rk_checkpoint_best(r, err);
     /* All files are written before the first takes its place, and the checkpoint goes last: what a
      * kill leaves is the old folder, or something that can be resumed. Weights come in last, so
      * that a new folder is no model before it is whole. */

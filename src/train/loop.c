@@ -77,11 +77,8 @@ static rk_status make_state(rk_run *r, rk_error *err)
     if (st) return st;
     st = rk_optimizer_new(&r->opt, r->params, r->grad, err);
     if (st) return st;
-    r->best = rk_alloc_aligned(r->params->count, sizeof(float));
     r->epochs = json_array();
-    if (!r->best || !r->epochs)
-        return rk_fail(err, RK_E_MEMORY, "out of memory for the best of %zu parameters",
-                       r->params->count);
+    if (!r->epochs) return rk_fail(err, RK_E_MEMORY, "out of memory");
     if (r->o->qat != RK_QAT_NONE) {
         st = rk_ranges_new(&r->ranges, &r->config, r->params, r->o->qat, err);
         if (!st) st = rk_ranges_new(&r->best_ranges, &r->config, r->params, r->o->qat, err);
@@ -118,10 +115,9 @@ static void plan(rk_run *r)
     if (r->warmup > r->total) r->warmup = r->total;
 }
 
-/* The QAT ranges and weights as they are now become the best. */
+/* The QAT ranges as they are now become the best; the checkpoint that follows keeps the weights. */
 static void keep_best(rk_run *r)
 {
-    memcpy(r->best, r->params->block, r->params->count * sizeof(float));
     if (r->ranges && r->ranges->site)
         memcpy(r->best_ranges->site, r->ranges->site, r->ranges->sites * sizeof *r->ranges->site);
     if (r->best_ranges) rk_ranges_weights(r->best_ranges, r->params);
@@ -326,7 +322,6 @@ static void close_run(rk_run *r)
     rk_params_free(r->params);
     rk_params_free(r->grad);
     rk_optimizer_free(r->opt);
-    rk_free_aligned(r->best);
     rk_encoded_free(&r->train);
     rk_encoded_free(&r->valid);
     json_decref(r->epochs);

@@ -29,7 +29,6 @@ typedef struct rk_run {
     rk_params *params, *grad;
     uint64_t base_hash;              /* of params before the first step */
     struct rk_optimizer *opt;        /* settled wherever params are looked at as a whole */
-    float *best;                     /* the block of the best epoch so far */
     rk_ranges *ranges, *best_ranges; /* QAT only */
     rk_net *net;
 
@@ -38,7 +37,8 @@ typedef struct rk_run {
     size_t step;       /* updates done */
     size_t epoch;      /* epochs done */
     size_t best_epoch; /* 0: none yet */
-    size_t best_saved; /* the best epoch that the last checkpoint holds */
+    size_t best_saved; /* the best epoch that a checkpoint holds; the weights are only there */
+    size_t best_at;    /* the step of that checkpoint, 0: none */
     double best_f1, best_accuracy;
     double loss_sum; /* of the epoch in hand, over its rows */
     size_t loss_rows;
@@ -68,6 +68,8 @@ void rk_run_observe(rk_run *r); /* observer mode for the step in hand */
 rk_status rk_checkpoint_save(rk_run *r, rk_error *err);
 /* The newest whole one; RK_E_OPEN when there is none, RK_E_FORMAT when the run differs. */
 rk_status rk_checkpoint_load(rk_run *r, rk_error *err);
+/* The best epoch's weights become params; nothing to do where there is no checkpoint yet. */
+rk_status rk_checkpoint_best(rk_run *r, rk_error *err);
 void rk_checkpoint_clear(const rk_run *r);
 bool rk_checkpoint_exists(const rk_run *r);
 rk_status rk_run_lock(rk_run *r, rk_error *err);

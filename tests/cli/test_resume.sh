@@ -54,6 +54,25 @@ done
 probe_run 0 model=start seed=6 "${common[@]}" out=other
 other_weights() { [ -s other/model.safetensors ] && ! cmp -s "$1" other/model.safetensors; }
 check "another seed gives other weights" other_weights whole-none-1/model.safetensors
+# The best epoch's weights are what the run ends with, also when later epochs were worse and the run
+# was stopped in one of them. At this rate nothing is learned: the first epoch stays the best.
+best=(model=start "${common[@]}" seed=6 lr=3e-3 epochs=3)
+probe_run 17 "${best[@]}" out=best stop_at=14
+check "the first epoch is the best" grep -q '"best_epoch": 1,' best/checkpoint-14/state.json
+cp best/checkpoint-14/best.safetensors best/checkpoint-14/state.safetensors .
+probe_run 0 "${best[@]}" out=best resume=1
+probe_run 0 "${best[@]}" out=best-whole
+same best best-whole
+holds() {   # FILE MODEL: FILE's floats have every tensor of MODEL among them
+    python3 -c 'import json, struct, sys
+block, model = (open(p, "rb").read() for p in sys.argv[1:])
+size = struct.unpack("<Q", model[:8])[0]
+header = json.loads(model[8:8 + size])
+at = [v["data_offsets"] for k, v in header.items() if k != "__metadata__"]
+sys.exit(not all(model[8 + size + a:8 + size + b] in block for a, b in at))' "$1" "$2"
+}
+check "it ends with the best weights" holds best.safetensors best/model.safetensors
+check "and not with those of the stop" eval '! holds state.safetensors best/model.safetensors'
 # a checkpoint of another run is refused by what differs
 probe_run 17 model=start "${common[@]}" out=mixed stop_at=14
 probe_run 13 model=start "${common[@]}" out=mixed resume=1 clip=0.5
