@@ -25,11 +25,12 @@ static float *floats(walk *w, size_t count)
     return take(w, count, sizeof(float));
 }
 
-static rk_input input(const rk_net *net, walk *w, size_t rows, size_t cols)
+/* shared: a buffer for in.x that other layers use as well, or NULL. */
+static rk_input input(const rk_net *net, walk *w, float *shared, size_t rows, size_t cols)
 {
     const bool int8 = net->qat == RK_QAT_INT8, half = net->compute == RK_DT_BF16;
     rk_input in = {NULL, NULL, NULL};
-    if (int8) in.x = floats(w, rows * cols);
+    if (int8) in.x = shared ? shared : floats(w, rows * cols);
     if (int8) in.inside = take(w, rows * cols, 1);
     if (half) in.x16 = take(w, rows * cols, 2);
     return in;
@@ -41,19 +42,26 @@ static void lay_out(rk_net *net, walk *w, size_t t, size_t r, size_t pairs)
     const size_t h = c->hidden, i = c->inner, wide = i > 3 * h ? i : 3 * h;
     const size_t pieces = rk_chunks(t) > r ? rk_chunks(t) : r, logits = r * c->labels.count;
 
+    /* With products in bf16 the backward reads the bf16 copies of their inputs; the floats are done
+     * with when the layer is, and all layers share them. FP16's backward looks for clamped ones. */
+    const bool once = net->compute == RK_DT_BF16 && net->qat != RK_QAT_FP16;
+    float *ctx = once ? floats(w, t * h) : NULL, *mid = once ? floats(w, t * h) : NULL;
+    float *gelu = once ? floats(w, t * i) : NULL;
+    float *fake = once && net->qat == RK_QAT_INT8 ? floats(w, t * (h > i ? h : i)) : NULL;
+
     for (size_t l = 0; l < c->layers; l++) {
         rk_acts *a = &net->acts[l];
         a->x = floats(w, t * h);
-        a->in_qkv = input(net, w, t, h);
-        a->in_attn = input(net, w, t, h);
-        a->in_inter = input(net, w, t, h);
-        a->in_out = input(net, w, t, i);
+        a->in_qkv = input(net, w, fake, t, h);
+        a->in_attn = input(net, w, fake, t, h);
+        a->in_inter = input(net, w, fake, t, h);
+        a->in_out = input(net, w, fake, t, i);
         a->qkv = floats(w, t * 3 * h);
-        a->ctx = floats(w, t * h);
+        a->ctx = once ? ctx : floats(w, t * h);
         a->res1 = floats(w, t * h);
-        a->h = floats(w, t * h);
+        a->h = once ? mid : floats(w, t * h);
         a->u = floats(w, t * i);
-        a->g = floats(w, t * i);
+        a->g = once ? gelu : floats(w, t * i);
         a->res2 = floats(w, t * h);
         a->mean1 = floats(w, t);
         a->rstd1 = floats(w, t);
@@ -69,8 +77,8 @@ static void lay_out(rk_net *net, walk *w, size_t t, size_t r, size_t pairs)
     net->keep_emb = take(w, t * h, 1);
     net->last = floats(w, t * h);
     net->first = floats(w, r * h);
-    net->in_pooler = input(net, w, r, h);
-    net->in_class = input(net, w, r, h);
+    net->in_pooler = input(net, w, NULL, r, h);
+    net->in_class = input(net, w, NULL, r, h);
     net->pooled = floats(w, r * h);
     net->dropped = floats(w, r * h);
     net->keep_pooled = take(w, r * h, 1);
@@ -158,7 +166,7 @@ rk_status rk_net_new(rk_net **out, const rk_bert_config *c, const rk_params *par
     if (!net->acts) st = rk_fail(err, RK_E_MEMORY, "out of memory for the network");
     if (!st) st = rk_matmul_new(&net->mm, err);
     if (!st && qat != RK_QAT_NONE) {
-        st = rk_params_new(&net->work, c, err);
+        st = rk_params_new_raw(&net->work, c, err);
         net->used = net->work;
     }
     if (!st && compute == RK_DT_BF16) {
@@ -185,25 +193,52 @@ void rk_net_free(rk_net *net)
     rk_free(net);
 }
 
+/* n weights as QAT has them; scale is the row's. */
+static void treat(const rk_net *net, float *y, const float *x, size_t n, float scale,
+                  rk_half_counts *counts)
+{
+    if (net->qat == RK_QAT_FP16)
+        net->loops->round_half(y, NULL, x, n, counts);
+    else
+        net->loops->fake_s8(y, x, n, scale);
+}
+
+/* One row of a matrix into the copy that the products read. In bf16 that is w16 alone, and `work`
+ * is never touched there: half of its memory is never used. */
+static void refresh_row(rk_net *net, size_t at, size_t cols, rk_half_counts *counts)
+{
+    enum { PIECE = 1024 };
+    const float *x = net->params->block + at;
+    const float scale =
+        net->qat == RK_QAT_INT8 ? rk_scale_s8(net->loops->abs_max(x, cols)) : 1.0f;
+    float y[PIECE];
+
+    if (!net->w16) {
+        treat(net, net->work->block + at, x, cols, scale, counts);
+        return;
+    }
+    for (size_t i = 0; i < cols; i += PIECE) {
+        const size_t n = cols - i < PIECE ? cols - i : PIECE;
+        if (net->work) treat(net, y, x + i, n, scale, counts);
+        net->loops->to_bf16(net->w16 + at + i, net->work ? y : x + i, n);
+    }
+}
+
 /* The embedding tables are treated row by row when they are looked up (op_embed.c), not here. */
 void rk_net_refresh_rows(rk_net *net, size_t param, size_t first, size_t rows,
                          rk_half_counts *counts)
 {
     const rk_param *q = &net->params->param[param];
     const size_t cols = q->dim[1], at = q->offset + first * cols;
-    const float *x = net->params->block + at;
-    float *y = net->work ? net->work->block + at : NULL;
 
-    if (net->qat == RK_QAT_FP16) {
-        net->loops->round_half(y, NULL, x, rows * cols, counts);
-    } else if (net->qat == RK_QAT_INT8 && q->quantised) {
-        for (size_t r = 0; r < rows; r++)
-            net->loops->fake_s8(y + r * cols, x + r * cols, cols,
-                                rk_scale_s8(net->loops->abs_max(x + r * cols, cols)));
-    } else if (y) {
-        memcpy(y, x, rows * cols * sizeof *y);
+    if (q->quantised) {
+        if (net->work || net->w16)
+            for (size_t r = 0; r < rows; r++) refresh_row(net, at + r * cols, cols, counts);
+    } else if (net->qat == RK_QAT_FP16) {
+        treat(net, net->work->block + at, net->params->block + at, rows * cols, 1.0f, counts);
+    } else if (net->work) {
+        memcpy(net->work->block + at, net->params->block + at, rows * cols * sizeof(float));
     }
-    if (net->w16 && q->quantised) net->loops->to_bf16(net->w16 + at, y ? y : x, rows * cols);
 }
 
 void rk_net_refresh(rk_net *net)

@@ -111,7 +111,7 @@ static void point(rk_params *p, const rk_bert_config *c)
     p->class_b = b + q[3].offset;
 }
 
-rk_status rk_params_new(rk_params **out, const rk_bert_config *c, rk_error *err)
+rk_status rk_params_new_raw(rk_params **out, const rk_bert_config *c, rk_error *err)
 {
     rk_params *p = rk_calloc(1, sizeof *p);
     layout l = {p, 0, 0};
@@ -125,7 +125,6 @@ rk_status rk_params_new(rk_params **out, const rk_bert_config *c, rk_error *err)
     p->count = (l.end + ALIGN - 1) / ALIGN * ALIGN;
     p->block = rk_alloc_aligned(p->count, sizeof *p->block);
     if (!p->block) goto fail;
-    memset(p->block, 0, p->count * sizeof *p->block);
     point(p, c);
     *out = p;
     return RK_OK;
@@ -134,6 +133,13 @@ fail:
     return rk_fail(err, RK_E_MEMORY,
                    "out of memory for a model of %zu layers, hidden %zu, vocabulary %zu", c->layers,
                    c->hidden, c->vocab);
+}
+
+rk_status rk_params_new(rk_params **out, const rk_bert_config *c, rk_error *err)
+{
+    const rk_status st = rk_params_new_raw(out, c, err);
+    if (!st) memset((*out)->block, 0, (*out)->count * sizeof *(*out)->block);
+    return st;
 }
 
 void rk_params_free(rk_params *p)

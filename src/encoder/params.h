@@ -42,6 +42,8 @@ typedef struct rk_params {
 
 /* A zeroed block laid out for the config. Free with rk_params_free. */
 rk_status rk_params_new(rk_params **out, const rk_bert_config *c, rk_error *err);
+/* The same with nothing in the block yet: memory that is never written is never used. */
+rk_status rk_params_new_raw(rk_params **out, const rk_bert_config *c, rk_error *err);
 void rk_params_free(rk_params *p);
 
 /* New random weights: normal(0, init_range), biases 0, LayerNorm 1 and 0. Stream k of the seed is
