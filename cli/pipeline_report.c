@@ -32,39 +32,38 @@ static json_t *command_json(const cli_args *a)
     return list;
 }
 
-/* {path, rows, labels}; counts may be NULL where they are not known. */
-static json_t *split_json(const char *path, json_t *rows, json_t *labels)
+/* What training told of a split, with the file's path before it. */
+static json_t *split_json(const char *path, const json_t *told)
 {
     json_t *out = json_pack("{s:o}", "path", json_string(path));
-    if (rows) json_object_set(out, "rows", rows);
-    if (labels) json_object_set(out, "labels", labels);
+    json_object_update(out, (json_t *)(uintptr_t)told);
     return out;
 }
 
-static json_t *test_split(const pipeline *p)
+/* The counts of the test rows are those of their evaluation where training told nothing: it ended
+ * before this program was called. */
+static json_t *test_split(const pipeline *p, const json_t *told)
 {
     const json_t *eval = p->variant[PIPE_FP32].eval;
-    json_t *labels = json_object(), *score, *out;
+    json_t *labels, *score, *out = split_json(p->test, told);
     const char *name;
 
+    if (told) return out;
+    labels = json_object();
     json_object_foreach(json_object_get(eval, "per_label"), name, score)
         json_object_set(labels, name, json_object_get(score, "support"));
-    out = split_json(p->test, json_object_get(eval, "rows"), labels);
-    json_decref(labels);
+    json_object_set(out, "rows", json_object_get(eval, "rows"));
+    json_object_set_new(out, "labels", labels);
     return out;
 }
 
 static json_t *data_json(const pipeline *p)
 {
     const json_t *data = json_object_get(p->variant[PIPE_FP32].train, "data");
-    const json_t *train = json_object_get(data, "train"), *valid = json_object_get(data, "valid");
     return json_pack("{s:o, s:o, s:o}", "train",
-                     split_json(p->train, json_object_get(train, "rows"),
-                                json_object_get(train, "labels")),
-                     "valid",
-                     split_json(p->valid, json_object_get(valid, "rows"),
-                                json_object_get(valid, "labels")),
-                     "test", test_split(p));
+                     split_json(p->train, json_object_get(data, "train")), "valid",
+                     split_json(p->valid, json_object_get(data, "valid")), "test",
+                     test_split(p, json_object_get(data, "test")));
 }
 
 static json_t *model_json(const pipeline *p)

@@ -24,20 +24,6 @@ static rk_status load_rows(rk_rows **rows, const rk_run *r, const char *path, si
     return st;
 }
 
-static char *counts(const rk_run *r, const char *what, const rk_rows *rows, const rk_encoded *e)
-{
-    rk_buffer b = {0};
-    rk_buffer_printf(&b, "%s: %zu rows (", what, rows->count);
-    for (size_t i = 0; i < r->config.labels.count; i++) {
-        size_t n = 0;
-        for (size_t k = 0; k < rows->count; k++) n += rows->row[k].label_id == (int32_t)i;
-        rk_buffer_printf(&b, "%s%s %zu", i ? ", " : "", r->config.labels.name[i], n);
-    }
-    rk_buffer_printf(&b, "), %.1f tokens a row, longest %zu, %zu cut at %zu",
-                     (double)e->tokens / (double)e->rows, e->longest, e->truncated, r->max_length);
-    return rk_buffer_take(&b);
-}
-
 static uint64_t hash_rows(const rk_encoded *e)
 {
     uint64_t h = rk_checksum(0, e->ids, e->tokens * sizeof *e->ids);
@@ -66,6 +52,24 @@ static rk_status one_label(const rk_rows *rows, rk_error *err)
     return rk_fail(err, RK_E_FORMAT,
                    "%s: every row has the label \"%s\"; two labels are needed to learn", rows->path,
                    rows->count ? rows->row[0].label : "");
+}
+
+static rk_status make_report(rk_run *r, rk_rows *const rows[3], rk_error *err)
+{
+    const rk_rows *const all[RK_SPLITS] = {rows[0], rows[1], rows[2]};
+    const rk_encoded *encoded[RK_SPLITS] = {&r->train, &r->valid, NULL};
+    rk_encoded test = {0};
+    rk_status st = RK_OK;
+
+    if (rows[2]) {
+        st = rk_encode_rows(&test, rows[2], r->tokenizer, r->clean, r->max_length, err);
+        encoded[RK_SPLIT_TEST] = &test;
+    }
+    if (!st)
+        st = rk_data_report_make(&r->data, all, encoded, &r->config.labels, r->tokenizer, r->clean,
+                                 r->max_length, err);
+    rk_encoded_free(&test);
+    return st;
 }
 
 rk_status rk_run_load(rk_run *r, rk_error *err)
@@ -97,14 +101,23 @@ rk_status rk_run_load(rk_run *r, rk_error *err)
     if (!st) st = one_label(rows[0], err);
     if (!st) st = rk_encode_rows(&r->train, rows[0], r->tokenizer, r->clean, r->max_length, err);
     if (!st) st = rk_encode_rows(&r->valid, rows[1], r->tokenizer, r->clean, r->max_length, err);
+    if (!st) st = make_report(r, rows, err);
     if (st) goto done;
     r->train_hash = hash_rows(&r->train);
     r->valid_hash = hash_rows(&r->valid);
-    r->about[0] = counts(r, "train", rows[0], &r->train);
-    r->about[1] = counts(r, "valid", rows[1], &r->valid);
 done:
     for (int i = 0; i < 3; i++) rk_rows_free(rows[i]);
     return st;
+}
+
+static void say_line(void *context, const char *text)
+{
+    rk_say(context, "%s", text);
+}
+
+void rk_run_say_data(rk_run *r)
+{
+    rk_data_report_lines(&r->data, say_line, r);
 }
 
 void rk_run_order(const rk_run *r, size_t epoch, uint32_t *order)

@@ -68,7 +68,7 @@ static rk_status make_state(rk_run *r, rk_error *err)
         rk_buffer b = {0};
         rk_buffer_printf(&b, "%s: new %s from seed %llu (the folder has none)", r->o->model, made,
                          (unsigned long long)r->o->seed);
-        r->about[2] = rk_buffer_take(&b);
+        r->about = rk_buffer_take(&b);
     }
     /* the file's weights are copied: the map would only cost memory from here on */
     rk_weights_close(r->folder->weights);
@@ -271,18 +271,6 @@ static rk_status run_steps(rk_run *r, rk_error *err)
     return st;
 }
 
-/* {rows, labels{name: rows}} of a split. */
-static json_t *split_json(const rk_run *r, const rk_encoded *e)
-{
-    json_t *labels = json_object();
-    for (size_t i = 0; i < r->config.labels.count; i++) {
-        json_int_t n = 0;
-        for (size_t k = 0; k < e->rows; k++) n += e->labels[k] == (int32_t)i;
-        json_object_set_new(labels, r->config.labels.name[i], json_integer(n));
-    }
-    return json_pack("{s:I s:o}", "rows", (json_int_t)e->rows, "labels", labels);
-}
-
 static rk_status result(char **json, const rk_run *r, rk_error *err)
 {
     struct rusage usage;
@@ -296,14 +284,13 @@ static rk_status result(char **json, const rk_run *r, rk_error *err)
     if (r->best_epoch)
         best = json_pack("{s:I s:f s:f}", "epoch", (json_int_t)r->best_epoch, "valid_accuracy",
                          r->best_accuracy, "valid_f1_weighted", r->best_f1);
-    j = json_pack("{s:I s:I s:f s:f s:I s:o? s:O s:{s:o s:o}}", "rows", (json_int_t)r->train.rows,
+    j = json_pack("{s:I s:I s:f s:f s:I s:o? s:O s:o}", "rows", (json_int_t)r->train.rows,
                   "steps", (json_int_t)r->step, "seconds", r->seconds, "rows_per_s",
                   r->seconds > 0.0 ? (double)r->step / (double)r->steps_per_epoch *
                                          (double)r->train.rows / r->seconds
                                    : 0.0,
                   "peak_rss_bytes", (json_int_t)usage.ru_maxrss * 1024, "best", best, "epochs",
-                  r->epochs, "data", "train", split_json(r, &r->train), "valid",
-                  split_json(r, &r->valid));
+                  r->epochs, "data", rk_data_report_json(&r->data));
     if (j && r->o->qat == RK_QAT_FP16)
         json_object_set_new(j, "clamped", json_integer((json_int_t)r->clamped));
     *json = j ? rk_json_text(j, 0) : NULL;
@@ -313,7 +300,8 @@ static rk_status result(char **json, const rk_run *r, rk_error *err)
 
 static void close_run(rk_run *r)
 {
-    for (int i = 0; i < 3; i++) rk_free(r->about[i]);
+    rk_free(r->about);
+    rk_data_report_free(&r->data);
     rk_log_close(r);
     rk_run_unlock(r);
     rk_net_free(r->net);
@@ -335,8 +323,8 @@ static rk_status train(rk_run *r, rk_error *err)
 {
     rk_status st = r->o->resume ? rk_checkpoint_load(r, err) : RK_OK;
 
-    for (int i = 0; i < 3 && !st; i++)
-        if (r->about[i]) rk_say(r, "%s", r->about[i]);
+    if (!st) rk_run_say_data(r);
+    if (!st && r->about) rk_say(r, "%s", r->about);
     if (r->o->resume) {
         if (!st) rk_say(r, "going on after step %zu of %zu", r->step, r->total);
     } else if (rk_checkpoint_exists(r)) {

@@ -8,6 +8,7 @@
 #include "eval/metrics.h"
 #include "file/model_folder.h"
 #include "text/clean.h"
+#include "text/data_report.h"
 #include "text/rows.h"
 #include "text/tokenizer.h"
 
@@ -24,7 +25,8 @@ typedef struct rk_run {
     size_t max_length;
     rk_encoded train, valid;
     uint64_t train_hash, valid_hash; /* of the encoded rows */
-    char *about[3];     /* lines for people, said once nothing can be refused any more */
+    rk_data_report data;
+    char *about;        /* a line for people, said once nothing can be refused any more */
 
     rk_params *params, *grad;
     uint64_t base_hash;              /* of params before the first step */
@@ -52,6 +54,8 @@ typedef struct rk_run {
 
 /* data.c */
 rk_status rk_run_load(rk_run *r, rk_error *err);
+/* The report on the data, line by line. */
+void rk_run_say_data(rk_run *r);
 /* Order of the training rows in an epoch (from 0); order [rows]. */
 void rk_run_order(const rk_run *r, size_t epoch, uint32_t *order);
 
