@@ -1,6 +1,8 @@
 #include "base/json.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/buffer.h"
@@ -238,9 +240,55 @@ rk_status rk_json_string(const char **out, const json_t *object, const char *key
     return RK_OK;
 }
 
+const char *rk_json_real(char out[RK_REAL_SIZE], double x)
+{
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(out, RK_REAL_SIZE, "%.*g", digits, x);
+        if (strtod(out, NULL) == x) break;
+    }
+    /* else it would read back as an integer */
+    if (!strpbrk(out, ".e")) strcat(out, ".0");
+    return out;
+}
+
+/* Copies text with the reals that jansson wrote long put short. */
+static void shorten(rk_buffer *out, const char *text, size_t length)
+{
+    bool quoted = false;
+    size_t i = 0, done = 0;
+    while (i < length) {
+        const char c = text[i];
+        size_t end = i + 1;
+        if (quoted) {
+            if (c == '\\')
+                end = i + 2;
+            else if (c == '"')
+                quoted = false;
+        } else if (c == '"') {
+            quoted = true;
+        } else if (c == '-' || (c >= '0' && c <= '9')) {
+            char real[RK_REAL_SIZE];
+            end = number_end(text, length, i);
+            if (end - i > 16 && strcspn(text + i, ".e") < end - i) {
+                rk_buffer_put(out, text + done, i - done);
+                rk_buffer_puts(out, rk_json_real(real, strtod(text + i, NULL)));
+                done = end;
+            }
+        }
+        i = end;
+    }
+    rk_buffer_put(out, text + done, length - done);
+}
+
 char *rk_json_text(const json_t *value, size_t indent)
 {
-    return json_dumps(value, JSON_INDENT(indent) | JSON_REAL_PRECISION(17) | JSON_ENCODE_ANY);
+    char *text = json_dumps(value, JSON_INDENT(indent) | JSON_REAL_PRECISION(17) | JSON_ENCODE_ANY);
+    rk_buffer out = {0};
+
+    if (!text) return NULL;
+    shorten(&out, text, strlen(text));
+    rk_free(text);
+    return rk_buffer_take(&out);
 }
 
 rk_status rk_json_save(const json_t *value, const char *path, rk_error *err)

@@ -31,8 +31,12 @@ rk_status rk_json_bool(bool *out, const json_t *object, const char *key, const c
 rk_status rk_json_string(const char **out, const json_t *object, const char *key, const char *path,
                          rk_error *err);
 
+/* The least digits that read back equal, as JSON wants a real; x is finite. Returns out. */
+enum { RK_REAL_SIZE = 40 };
+const char *rk_json_real(char out[RK_REAL_SIZE], double x);
+
 /* The document as text (rk_free), keys in insertion order; NULL when out of memory. indent 0: one
- * line. Reals are written with 17 digits, so they read back equal. */
+ * line. Reals are written as rk_json_real has them. */
 char *rk_json_text(const json_t *value, size_t indent);
 /* Writes it to a file (atomically), indent 2, newline at the end. */
 rk_status rk_json_save(const json_t *value, const char *path, rk_error *err);

@@ -34,30 +34,46 @@ static rk_status make_set(rk_added_set *set, rk_trie_key *keys, size_t count, co
     return RK_OK;
 }
 
+static bool normalize(const rk_tokenizer *t, rk_work *w, const char *text, size_t length,
+                      const char **clean, size_t *clean_length)
+{
+    if (t->steps) {
+        const rk_flow *flow = rk_steps_normalize(t->steps, w, text, length, true);
+        if (!flow) return false;
+        *clean = flow->text.data ? flow->text.data : "";
+        *clean_length = flow->text.length;
+        return true;
+    }
+    if (!rk_normalize(&w->scratch, &t->norm, text, length)) return false;
+    *clean = w->scratch.data;
+    *clean_length = w->scratch.length;
+    return true;
+}
+
 /* Appends the normalised contents to `names` and points the keys there. */
 static rk_status normalized_keys(const rk_tokenizer *t, rk_trie_key *keys, size_t *count,
                                  rk_buffer *names, const char *where, rk_error *err)
 {
     char name[RK_QUOTE_SIZE];
-    rk_scratch scratch = {0};
+    rk_work work = {0};
     rk_status st = RK_OK;
     size_t offset = 0;
 
     *count = 0;
     for (size_t i = 0; i < t->added_count && !st; i++) {
-        size_t length;
-        const char *text = content(t, i, &length);
+        size_t length, clean_length = 0;
+        const char *text = content(t, i, &length), *clean = NULL;
         if (!t->added[i].normalized) continue;
-        if (!rk_normalize(&scratch, &t->norm, text, length)) names->failed = true;
-        if (!names->failed && scratch.length == 0)
+        if (!normalize(t, &work, text, length, &clean, &clean_length)) names->failed = true;
+        if (!names->failed && clean_length == 0)
             st = rk_fail(err, RK_E_FORMAT,
                          "%s: nothing is left of the added token \"%s\" when it is normalised; "
                          "mark it \"normalized\": false", where, rk_quote(name, text, length));
-        keys[*count].length = scratch.length;
+        keys[*count].length = clean_length;
         keys[(*count)++].value = (int32_t)i;
-        rk_buffer_put(names, scratch.data, scratch.length);
+        rk_buffer_put(names, clean, clean_length);
     }
-    rk_free(scratch.data);
+    rk_work_free(&work);
     if (!st && names->failed) st = rk_fail(err, RK_E_MEMORY, "%s: out of memory", where);
     for (size_t i = 0; i < *count && !st; i++) {
         keys[i].text = names->data + offset;
@@ -99,11 +115,16 @@ static uint32_t before(const char *text, size_t at)
     return cp;
 }
 
+static bool is_word(uint32_t cp)
+{
+    return rk_pattern_class(cp) & RK_PAT_WORD;
+}
+
 static bool inside_word(const char *text, size_t length, size_t start, size_t stop)
 {
     uint32_t cp;
-    if (start > 0 && rk_char_word(before(text, start))) return true;
-    return stop < length && rk_utf8_decode(&cp, text + stop, length - stop) && rk_char_word(cp);
+    if (start > 0 && is_word(before(text, start))) return true;
+    return stop < length && rk_utf8_decode(&cp, text + stop, length - stop) && is_word(cp);
 }
 
 static size_t space_before(const char *text, size_t start, size_t from)

@@ -23,7 +23,7 @@ typedef struct job {
     size_t *starts;      /* [rows + 1]; lengths of the rows first, at the row's own place */
 } job;
 
-static bool encode_row(const job *j, block *b, size_t r, rk_buffer *cleaned, rk_scratch *scratch)
+static bool encode_row(const job *j, block *b, size_t r, rk_buffer *cleaned, rk_work *work)
 {
     const rk_row *row = &j->rows->row[r];
     const char *text = row->text;
@@ -37,7 +37,7 @@ static bool encode_row(const job *j, block *b, size_t r, rk_buffer *cleaned, rk_
         text = cleaned->data ? cleaned->data : "";
         length = cleaned->length;
     }
-    if (!rk_encode_valid(j->t, text, length, j->max_length, &b->ids, &cut, scratch)) return false;
+    if (!rk_encode_valid(j->t, text, length, j->max_length, &b->ids, &cut, work)) return false;
     j->starts[r] = b->ids.count - before;
     if (j->starts[r] > b->longest) b->longest = j->starts[r];
     b->truncated += cut;
@@ -49,13 +49,13 @@ static void encode_block(const job *j, block *b, size_t index)
     const size_t first = index * BLOCK;
     const size_t end = first + BLOCK < j->rows->count ? first + BLOCK : j->rows->count;
     rk_buffer cleaned = {0};
-    rk_scratch scratch = {0};
+    rk_work work = {0};
 
     b->bad = SIZE_MAX;
     for (size_t r = first; r < end && b->bad == SIZE_MAX; r++)
-        if (!encode_row(j, b, r, &cleaned, &scratch)) b->bad = r;
+        if (!encode_row(j, b, r, &cleaned, &work)) b->bad = r;
     rk_buffer_free(&cleaned);
-    rk_free(scratch.data);
+    rk_work_free(&work);
 }
 
 /* Lengths to offsets, blocks end to end. */
@@ -88,15 +88,13 @@ rk_status rk_encode_rows(rk_encoded *out, const rk_rows *rows, const rk_tokenize
     const size_t blocks = (rows->count + BLOCK - 1) / BLOCK;
     rk_encoded e = {.rows = rows->count};
     block *b = rk_calloc(blocks, sizeof *b);
-    rk_status st = RK_OK;
+    rk_status st = rk_check_max_length(t, max_length, err);
 
     memset(out, 0, sizeof *out);
     rk_quote(name, rows->path, strlen(rows->path));
     e.starts = rk_calloc(rows->count + 1, sizeof *e.starts);
     e.labels = rk_calloc(rows->count, sizeof *e.labels);
-    if (max_length < 2 || max_length > INT32_MAX)
-        st = rk_fail(err, RK_E_ARG, "a maximal length of %zu; it must be 2 or more", max_length);
-    else if (!b || !e.starts || !e.labels)
+    if (!st && (!b || !e.starts || !e.labels))
         st = rk_fail(err, RK_E_MEMORY, "%s: out of memory for %zu rows", name, rows->count);
     if (!st) {
         const job j = {rows, t, clean_steps, max_length, e.starts};
@@ -108,6 +106,10 @@ rk_status rk_encode_rows(rk_encoded *out, const rk_rows *rows, const rk_tokenize
                 st = rk_fail(err, RK_E_MEMORY, "%s:%zu: out of memory for a row of %zu bytes", name,
                              rows->row[b[i].bad].line, rows->row[b[i].bad].length);
     }
+    for (size_t r = 0; r < rows->count && !st; r++)
+        if (e.starts[r] == 0)    /* of a tokenizer without special tokens */
+            st = rk_fail(err, RK_E_FORMAT, "%s:%zu: the text gives no token; a row needs one", name,
+                         rows->row[r].line);
     if (!st) st = join(&e, b, blocks, err);
     for (size_t i = 0; b && i < blocks; i++) rk_ids_clear(&b[i].ids);
     rk_free(b);

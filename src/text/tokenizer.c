@@ -35,6 +35,7 @@ rk_tokenizer *rk_tokenizer_new(void)
     t->strip_accents = -1;
     t->split = true;
     t->padding_id = -1;
+    t->prefix_space = -1;
     return t;
 }
 
@@ -48,6 +49,11 @@ static void free_parts(rk_tokenizer *t)
     rk_added_set_free(&t->raw);
     rk_added_set_free(&t->normalized);
     rk_trie_free(&t->pieces);
+    rk_steps_free(t->steps);
+    rk_bpe_close(t->bpe);
+    rk_free(t->score);
+    rk_free(t->read);
+    for (int i = 0; i < 4; i++) json_decref(t->said[i]);
 }
 
 void rk_tokenizer_close(rk_tokenizer *t)
@@ -164,7 +170,7 @@ rk_status rk_tokenizer_index(rk_tokenizer *t, const char *where, rk_error *err)
     return RK_OK;
 }
 
-static int32_t find_piece(const rk_tokenizer *t, const char *text, size_t length)
+int32_t rk_tokenizer_find_piece(const rk_tokenizer *t, const char *text, size_t length)
 {
     uint32_t node = 0;
     for (size_t i = 0; i < length; i++) {
@@ -182,7 +188,7 @@ static bool is_token(const rk_tokenizer *t, int32_t id, const char *text, size_t
 
 int32_t rk_tokenizer_find(const rk_tokenizer *t, const char *text, size_t length)
 {
-    const int32_t id = find_piece(t, text, length);
+    const int32_t id = rk_tokenizer_find_piece(t, text, length);
     if (id >= 0) return id;
     for (size_t i = 0; i < t->added_count; i++)
         if (is_token(t, t->added[i].id, text, length)) return t->added[i].id;
@@ -197,7 +203,8 @@ static rk_status place(rk_tokenizer *t, int32_t *id, const char *text, size_t le
     const int32_t wanted = *id;
 
     /* With an id at hand the slow search among added tokens is not needed. */
-    *id = wanted < 0 ? rk_tokenizer_find(t, text, length) : find_piece(t, text, length);
+    *id = wanted < 0 ? rk_tokenizer_find(t, text, length)
+                     : rk_tokenizer_find_piece(t, text, length);
     if (*id < 0 && wanted >= 0 && (size_t)wanted < t->size && t->slot[wanted].used &&
         is_token(t, wanted, text, length))
         *id = wanted;
@@ -247,25 +254,40 @@ rk_status rk_tokenizer_name(rk_tokenizer *t, int special, const char *text, rk_e
     return RK_OK;
 }
 
+static rk_status find_special(rk_tokenizer *t, int i, const char *where, rk_error *err)
+{
+    char name[RK_QUOTE_SIZE];
+    const char *text = t->special[i];
+    const size_t length = strlen(text);
+    const rk_added plain = {.id = -1, .special = true};
+    const bool wordpiece = t->kind == RK_WORDPIECE;
+
+    t->special_id[i] = -1;
+    if (!wordpiece && length == 0) return RK_OK;
+    t->special_id[i] = rk_tokenizer_find(t, text, length);
+    if (t->special_id[i] < 0 && i == RK_MASK) return RK_OK;
+    if (t->special_id[i] < 0)
+        return rk_fail(err, RK_E_FORMAT, "%s: the vocabulary lacks \"%s\"; it must hold the "
+                       "unknown, class, separator and padding tokens", where,
+                       rk_quote(name, text, length));
+    /* Of the other kinds the file's own list says which tokens are looked for in texts. */
+    if (!wordpiece && !(t->told & 1u << i)) return RK_OK;
+    return rk_tokenizer_add(t, text, length, plain, where, err);
+}
+
 rk_status rk_tokenizer_ready(rk_tokenizer *t, const char *where, rk_error *err)
 {
     char name[RK_QUOTE_SIZE];
-    const rk_added plain = {.id = -1, .special = true};
-    rk_status st;
+    rk_status st = RK_OK;
 
-    for (int i = 0; i < RK_SPECIALS; i++) {
-        const char *text = t->special[i];
-        const size_t length = strlen(text);
-        t->special_id[i] = rk_tokenizer_find(t, text, length);
-        if (t->special_id[i] < 0 && i == RK_MASK) continue;
-        if (t->special_id[i] < 0)
-            return rk_fail(err, RK_E_FORMAT, "%s: the vocabulary lacks \"%s\"; it must hold the "
-                           "unknown, class, separator and padding tokens", where,
-                           rk_quote(name, text, length));
-        st = rk_tokenizer_add(t, text, length, plain, where, err);
-        if (st) return st;
+    for (int i = 0; i < RK_SPECIALS && !st; i++) st = find_special(t, i, where, err);
+    if (st) return st;
+    if (t->kind == RK_WORDPIECE) {
+        t->frame[0][0] = t->special_id[RK_CLS];
+        t->frame[1][0] = t->special_id[RK_SEP];
+        t->frames[0] = t->frames[1] = 1;
     }
-    if (t->padding_id >= 0 && t->padding_id != t->special_id[RK_PAD])
+    if (t->padding_id >= 0 && *t->special[RK_PAD] && t->padding_id != t->special_id[RK_PAD])
         rk_note("%s: \"padding\" names id %d, but the padding token \"%s\" is id %d, which "
                 "counts", where, t->padding_id,
                 rk_quote(name, t->special[RK_PAD], strlen(t->special[RK_PAD])),
@@ -334,6 +356,7 @@ void rk_ids_clear(rk_ids *ids)
 typedef struct encoding {
     const rk_tokenizer *t;
     rk_ids *ids;
+    rk_work *work;
     size_t limit;        /* ids->count may not pass it */
     bool failed;
 } encoding;
@@ -341,7 +364,11 @@ typedef struct encoding {
 static bool encode_word(void *context, const char *text, size_t length)
 {
     encoding *e = context;
-    e->failed = !rk_wordpiece(e->t, text, length, e->ids);
+    switch (e->t->kind) {
+    case RK_WORDPIECE: e->failed = !rk_wordpiece(e->t, text, length, e->ids); break;
+    case RK_UNIGRAM: e->failed = !rk_unigram_word(e->t, text, length, e->ids, e->work); break;
+    case RK_BPE: e->failed = !rk_bpe_word(e->t, text, length, e->ids, e->work); break;
+    }
     return !e->failed && e->ids->count <= e->limit;
 }
 
@@ -354,42 +381,58 @@ static bool encode_token(void *context, int32_t id)
     return e->ids->count <= e->limit;
 }
 
+static void put_frame(rk_ids *ids, const rk_tokenizer *t, int side)
+{
+    for (size_t i = 0; i < t->frames[side]; i++) ids->id[ids->count++] = t->frame[side][i];
+}
+
+/* max_length leaves room for the frame. */
 bool rk_encode_valid(const rk_tokenizer *t, const char *text, size_t length, size_t max_length,
-                     rk_ids *ids, bool *truncated, rk_scratch *scratch)
+                     rk_ids *ids, bool *truncated, rk_work *work)
 {
     const size_t before = ids->count;
-    encoding e = {t, ids, 0, false};
-    rk_word_sink sink = {encode_word, encode_token, &e, *scratch};
-    bool cut, ok = rk_add(&e.limit, before, max_length - 1) && rk_ids_reserve(ids, 2);
+    rk_word_sink sink = {encode_word, encode_token, NULL, *work};
+    encoding e = {t, ids, &sink.work, 0, false};
+    bool cut, ok = rk_add(&e.limit, before, max_length - t->frames[1]) &&
+                   rk_ids_reserve(ids, t->frames[0] + 1);
 
+    sink.context = &e;
     if (ok) {
-        ids->id[ids->count++] = t->special_id[RK_CLS];
-        ok = rk_words(t, text, length, &sink) && !e.failed && rk_ids_reserve(ids, 1);
+        put_frame(ids, t, 0);
+        ok = rk_words(t, text, length, &sink) && !e.failed && rk_ids_reserve(ids, t->frames[1]);
     }
-    *scratch = sink.scratch;
+    *work = sink.work;
     if (!ok) {
         ids->count = before;
         return false;
     }
     cut = ids->count > e.limit;
     if (cut) ids->count = e.limit;
-    ids->id[ids->count++] = t->special_id[RK_SEP];
+    put_frame(ids, t, 1);
     if (truncated) *truncated = cut;
     return true;
+}
+
+rk_status rk_check_max_length(const rk_tokenizer *t, size_t max_length, rk_error *err)
+{
+    const size_t frame = t->frames[0] + t->frames[1], least = frame < 2 ? 2 : frame;
+    if (max_length >= least && max_length <= INT32_MAX) return RK_OK;
+    return rk_fail(err, RK_E_ARG, "a maximal length of %zu; it must be %zu or more", max_length,
+                   least);
 }
 
 rk_status rk_tokenizer_encode(const rk_tokenizer *t, const char *text, size_t length,
                               size_t max_length, rk_ids *ids, bool *truncated, rk_error *err)
 {
-    rk_scratch scratch = {0};
+    rk_work work = {0};
     size_t bad;
+    rk_status st = rk_check_max_length(t, max_length, err);
     bool ok;
 
-    if (max_length < 2 || max_length > INT32_MAX)
-        return rk_fail(err, RK_E_ARG, "a maximal length of %zu; it must be 2 or more", max_length);
+    if (st) return st;
     if (!rk_utf8_valid(text, length, &bad))
         return rk_fail(err, RK_E_FORMAT, "the text is not valid UTF-8 at byte %zu", bad + 1);
-    ok = rk_encode_valid(t, text, length, max_length, ids, truncated, &scratch);
-    rk_free(scratch.data);
+    ok = rk_encode_valid(t, text, length, max_length, ids, truncated, &work);
+    rk_work_free(&work);
     return ok ? RK_OK : rk_fail(err, RK_E_MEMORY, "out of memory for a text of %zu bytes", length);
 }

@@ -35,6 +35,7 @@ static rk_status take_names(rk_tokenizer *t, const json_t *config, const char *w
                            where, name_key[i], rk_quote(here, text, strlen(text)),
                            rk_quote(there, t->special[i], strlen(t->special[i])));
         st = rk_tokenizer_name(t, i, text, err);
+        t->told |= 1u << i;
     }
     return st;
 }
@@ -70,6 +71,19 @@ static rk_status take_switches(rk_tokenizer *t, const json_t *config, bool fixed
     t->strip_accents = json_is_boolean(strip_json) ? strip : -1;
     t->norm.strip = t->strip_accents < 0 ? lower : strip;
     return RK_OK;
+}
+
+/* transformers lets this key change the pre-tokeniser. */
+static rk_status check_prefix_space(const rk_tokenizer *t, const json_t *config, const char *path,
+                                    const char *where, rk_error *err)
+{
+    bool prefix = t->prefix_space == 1;
+    rk_status st = RK_OK;
+
+    if (t->prefix_space < 0) return RK_OK;
+    st = rk_json_bool(&prefix, config, "add_prefix_space", path, err);
+    if (st || prefix == (t->prefix_space == 1)) return st;
+    return contradiction(where, "add_prefix_space", prefix, err);
 }
 
 /* Without a tokenizer.json the class decides what is done to a text, so it must be one that does as
@@ -181,7 +195,9 @@ rk_status rk_tokenizer_config(rk_tokenizer *t, const json_t *config, bool fixed,
         return rk_fail(err, RK_E_FORMAT, "%s: a JSON object is wanted", where);
     st = fixed ? RK_OK : check_class(config, where, err);
     if (!st) st = take_names(t, config, where, err);
-    if (!st) st = take_switches(t, config, fixed, path, where, err);
+    if (!st && t->kind == RK_WORDPIECE && !t->steps)
+        st = take_switches(t, config, fixed, path, where, err);
+    if (!st) st = check_prefix_space(t, config, path, where, err);
     if (!st)
         st = take_decoder(t, json_object_get(config, "added_tokens_decoder"), path, where, err);
     if (!st)
@@ -218,7 +234,7 @@ static rk_status read_vocabulary(rk_tokenizer *t, const char *folder, bool *fixe
     } else if (*fixed) {
         st = rk_json_load(&json, json_path, err);
         if (!st) st = rk_tokenizer_parse(t, json, json_path, err);
-        if (!st && vocab) st = rk_vocab_agrees(t, vocab_path, err);
+        if (!st && vocab && t->kind == RK_WORDPIECE) st = rk_vocab_agrees(t, vocab_path, err);
     } else {
         st = rk_vocab_read(t, vocab_path, err);
     }

@@ -1,4 +1,4 @@
-/* tokenizer.json as the `tokenizers` package writes it, for WordPiece models. */
+/* tokenizer.json as the `tokenizers` package writes it. */
 #include <math.h>
 #include <string.h>
 
@@ -6,17 +6,10 @@
 #include "base/mem.h"
 #include "text/tokenizer_parts.h"
 
-enum { NESTED_MAX = 4 };    /* of "Sequence" in "Sequence" */
+typedef rk_json_source source;
 
-/* What the steps below need to name a place. */
-typedef struct source {
-    rk_tokenizer *t;
-    const char *path, *where;    /* as given, and made safe to print */
-    rk_error *err;
-} source;
-
-static rk_status refuse_type(const source *s, const char *what, const json_t *value,
-                             const char *wanted)
+rk_status rk_json_refuse_type(const rk_json_source *s, const char *what, const json_t *value,
+                              const char *wanted)
 {
     char name[RK_QUOTE_SIZE];
     const char *type = json_string_value(json_object_get(value, "type"));
@@ -29,21 +22,20 @@ static rk_status refuse_type(const source *s, const char *what, const json_t *va
                    what, rk_quote(name, type, strlen(type)), wanted);
 }
 
-static bool is_type(const json_t *value, const char *type)
+bool rk_json_is_type(const json_t *value, const char *type)
 {
     const char *own = json_string_value(json_object_get(value, "type"));
     return own && strcmp(own, type) == 0;
 }
 
-/* Null for a missing or null field. */
-static const json_t *field(const json_t *object, const char *key)
+const json_t *rk_json_field(const json_t *object, const char *key)
 {
     const json_t *v = json_object_get(object, key);
     return v && !json_is_null(v) ? v : NULL;
 }
 
 /* Whole numbers; documents with a number past 64 bits hold them all as reals. */
-static bool whole(int64_t *out, const json_t *value)
+bool rk_json_whole(int64_t *out, const json_t *value)
 {
     double x;
     if (json_is_integer(value)) {
@@ -57,68 +49,7 @@ static bool whole(int64_t *out, const json_t *value)
     return true;
 }
 
-/* ---- model ---- */
-
-static rk_status parse_vocab(const source *s, const json_t *vocab)
-{
-    char name[RK_QUOTE_SIZE];
-    const char *token;
-    json_t *value;
-    rk_status st;
-
-    if (!json_is_object(vocab) || json_object_size(vocab) == 0)
-        return rk_fail(s->err, RK_E_FORMAT,
-                       "%s: \"model.vocab\" must map tokens to ids, at least one",
-                       s->where);
-    if (json_object_size(vocab) > RK_VOCAB_MAX)
-        return rk_fail(s->err, RK_E_FORMAT, "%s: %zu tokens; at most %d are taken", s->where,
-                       json_object_size(vocab), RK_VOCAB_MAX);
-    json_object_foreach((json_t *)(uintptr_t)vocab, token, value) {
-        int64_t id;
-        if (!whole(&id, value))
-            return rk_fail(s->err, RK_E_FORMAT, "%s: the id of token \"%s\" must be a whole number",
-                           s->where, rk_quote(name, token, strlen(token)));
-        st = rk_tokenizer_put(s->t, id, token, strlen(token), s->where, s->err);
-        if (st) return st;
-    }
-    return rk_tokenizer_index(s->t, s->where, s->err);
-}
-
-static rk_status parse_model(const source *s, const json_t *model)
-{
-    const char *prefix = s->t->prefix, *unk = NULL;
-    char *copy;
-    rk_status st;
-
-    if (!json_is_object(model))
-        return rk_fail(s->err, RK_E_FORMAT, "%s: \"model\" must be an object", s->where);
-    /* Files of old versions have no type; this field tells WordPiece from the others. */
-    if (!is_type(model, "WordPiece") &&
-        (json_object_get(model, "type") || !json_object_get(model, "max_input_chars_per_word")))
-        return refuse_type(s, "model", model, "WordPiece");
-    st = rk_json_size(&s->t->max_chars, model, "max_input_chars_per_word", 1, RK_WORD_CHARS_MAX,
-                      s->path, s->err);
-    if (!st)
-        st = rk_json_string(&prefix, model, "continuing_subword_prefix", s->path, s->err);
-    if (!st) st = rk_json_string(&unk, model, "unk_token", s->path, s->err);
-    if (st) return st;
-    if (strlen(prefix) > RK_PREFIX_BYTES_MAX)
-        return rk_fail(s->err, RK_E_FORMAT,
-                       "%s: \"continuing_subword_prefix\" has %zu bytes; at most %d are taken",
-                       s->where, strlen(prefix), RK_PREFIX_BYTES_MAX);
-    copy = rk_strdup(prefix);
-    if (!copy) return rk_fail(s->err, RK_E_MEMORY, "%s: out of memory", s->where);
-    rk_free(s->t->prefix);
-    s->t->prefix = copy;
-    s->t->prefix_length = strlen(copy);
-    if (unk) {
-        st = rk_tokenizer_name(s->t, RK_UNK, unk, s->err);
-        s->t->fixed |= 1u << RK_UNK;
-    }
-    return st ? st : parse_vocab(s, json_object_get(model, "vocab"));
-}
-
-/* ---- added tokens, normaliser, pre-tokeniser ---- */
+/* ---- added tokens ---- */
 
 static rk_status parse_added(const source *s, const json_t *list)
 {
@@ -133,7 +64,7 @@ static rk_status parse_added(const source *s, const json_t *list)
         const char *content = NULL;
         int64_t id;
         rk_added a = {.id = -1};
-        if (!json_is_object(item) || !whole(&id, json_object_get(item, "id")) || id < 0 ||
+        if (!json_is_object(item) || !rk_json_whole(&id, json_object_get(item, "id")) || id < 0 ||
             id >= RK_VOCAB_MAX)
             return rk_fail(s->err, RK_E_FORMAT, "%s: \"added_tokens[%zu]\" has no id from 0 to %d",
                            s->where, i, RK_VOCAB_MAX - 1);
@@ -153,50 +84,7 @@ static rk_status parse_added(const source *s, const json_t *list)
     return RK_OK;
 }
 
-/* Takes a value out of "Sequence"s that hold only one. Fails by leaving a Sequence. */
-static const json_t *unwrapped(const json_t *value, const char *list)
-{
-    for (int depth = 0; value && depth < NESTED_MAX && is_type(value, "Sequence"); depth++) {
-        const json_t *items = json_object_get(value, list);
-        if (json_array_size(items) != 1) break;
-        value = json_array_get(items, 0);
-    }
-    return value;
-}
-
-static rk_status parse_normalizer(const source *s, const json_t *value)
-{
-    rk_normalizer *n = &s->t->norm;
-    bool strip = false;
-    rk_status st;
-
-    value = unwrapped(value, "normalizers");
-    if (!value) {
-        *n = (rk_normalizer){0};
-        s->t->strip_accents = 0;
-        return RK_OK;
-    }
-    if (!is_type(value, "BertNormalizer"))
-        return refuse_type(s, "normalizer", value, "BertNormalizer");
-    st = rk_json_bool(&n->clean, value, "clean_text", s->path, s->err);
-    if (!st) st = rk_json_bool(&n->han, value, "handle_chinese_chars", s->path, s->err);
-    if (!st) st = rk_json_bool(&n->lower, value, "lowercase", s->path, s->err);
-    if (!st) st = rk_json_bool(&strip, value, "strip_accents", s->path, s->err);
-    s->t->strip_accents = field(value, "strip_accents") ? strip : -1;
-    n->strip = s->t->strip_accents < 0 ? n->lower : strip;
-    return st;
-}
-
-static rk_status parse_pre_tokenizer(const source *s, const json_t *value)
-{
-    value = unwrapped(value, "pretokenizers");
-    s->t->split = value != NULL;
-    if (value && !is_type(value, "BertPreTokenizer"))
-        return refuse_type(s, "pre_tokenizer", value, "BertPreTokenizer");
-    return RK_OK;
-}
-
-/* ---- post-processor: [CLS] text [SEP] ---- */
+/* ---- post-processor: special tokens, text, special tokens ---- */
 
 static rk_status check_id(const source *s, const char *token, const json_t *id)
 {
@@ -209,7 +97,7 @@ static rk_status check_id(const source *s, const char *token, const json_t *id)
         return rk_fail(s->err, RK_E_FORMAT,
                        "%s: \"post_processor\" names \"%s\", which the vocabulary lacks", s->where,
                        name);
-    if (!whole(&said, id) || said != own)
+    if (!rk_json_whole(&said, id) || said != own)
         return rk_fail(s->err, RK_E_FORMAT,
                        "%s: \"post_processor\" gives \"%s\" another id than the vocabulary's %d",
                        s->where, name, own);
@@ -222,6 +110,19 @@ static rk_status take_name(const source *s, int special, const char *token)
     return rk_tokenizer_name(s->t, special, token, s->err);
 }
 
+/* A special token on one side of the text. */
+static rk_status frame(const source *s, int side, const char *token)
+{
+    rk_tokenizer *t = s->t;
+    if (t->frames[side] == RK_FRAME_MAX)
+        return rk_fail(s->err, RK_E_FORMAT,
+                       "%s: \"post_processor\" has more than %d special tokens on one side of the "
+                       "text", s->where, RK_FRAME_MAX);
+    t->frame[side][t->frames[side]++] = rk_tokenizer_find(t, token, strlen(token));
+    return RK_OK;
+}
+
+/* BertProcessing and RobertaProcessing. */
 static rk_status parse_bert_processing(const source *s, const json_t *value)
 {
     static const char *const key[] = {"cls", "sep"};
@@ -236,6 +137,7 @@ static rk_status parse_bert_processing(const source *s, const json_t *value)
                            s->where, key[i]);
         st = check_id(s, token, json_array_get(pair, 1));
         if (!st) st = take_name(s, special[i], token);
+        if (!st) st = frame(s, i, token);
     }
     return st;
 }
@@ -266,34 +168,76 @@ static rk_status template_item(const source *s, const json_t *item, const json_t
     return check_id(s, *token, json_array_get(ids, 0));
 }
 
+/* A classifier of the BERT family wants a class token in front and a separator behind. */
+static rk_status check_frame(const source *s, const char *before, const char *behind)
+{
+    const rk_tokenizer *t = s->t;
+    rk_status st = RK_OK;
+
+    if (t->frames[0] == 1 && t->frames[1] == 1) {
+        st = take_name(s, RK_CLS, before);
+        return st ? st : take_name(s, RK_SEP, behind);
+    }
+    if (t->kind != RK_WORDPIECE) return RK_OK;
+    return rk_fail(s->err, RK_E_FORMAT,
+                   "%s: \"post_processor.single\" must be a class token, the "
+                   "text, a separator token", s->where);
+}
+
 static rk_status parse_template(const source *s, const json_t *value)
 {
     const json_t *single = json_object_get(value, "single"), *pair = json_object_get(value, "pair");
     const json_t *specials = json_object_get(value, "special_tokens");
-    const char *token[3] = {NULL, NULL, NULL}, *other;
-    const size_t count = json_array_size(single);
+    const char *last[2] = {NULL, NULL}, *token;
+    size_t texts = 0;
     rk_status st = RK_OK;
 
-    for (size_t i = 0; i < count && !st; i++)
-        st = template_item(s, json_array_get(single, i), specials, i < 3 ? &token[i] : &other);
+    for (size_t i = 0; i < json_array_size(single) && !st; i++) {
+        st = template_item(s, json_array_get(single, i), specials, &token);
+        if (st) break;
+        if (!token) {
+            texts++;
+        } else {
+            last[texts > 0] = token;
+            st = frame(s, texts > 0, token);
+        }
+    }
     for (size_t i = 0; i < json_array_size(pair) && !st; i++)
-        st = template_item(s, json_array_get(pair, i), specials, &other);
-    if (st) return st;
-    if (count != 3 || !token[0] || token[1] || !token[2])
-        return rk_fail(s->err, RK_E_FORMAT,
-                       "%s: \"post_processor.single\" must be a class token, the "
-                       "text, a separator token", s->where);
-    st = take_name(s, RK_CLS, token[0]);
-    return st ? st : take_name(s, RK_SEP, token[2]);
+        st = template_item(s, json_array_get(pair, i), specials, &token);
+    if (!st && texts != 1)
+        st = rk_fail(s->err, RK_E_FORMAT, "%s: \"post_processor.single\" must be a class token, "
+                     "the text, a separator token; the text stands there %zu times", s->where,
+                     texts);
+    return st ? st : check_frame(s, last[0], last[1]);
 }
 
 static rk_status parse_post_processor(const source *s, const json_t *value)
 {
-    value = unwrapped(value, "processors");
-    if (!value) return RK_OK;    /* what BERT's own tokeniser then does: [CLS] text [SEP] */
-    if (is_type(value, "TemplateProcessing")) return parse_template(s, value);
-    if (is_type(value, "BertProcessing")) return parse_bert_processing(s, value);
-    return refuse_type(s, "post_processor", value, "TemplateProcessing or BertProcessing");
+    const json_t *items = json_object_get(value, "processors"), *own = value;
+    const bool list = value && rk_json_is_type(value, "Sequence");
+
+    /* ByteLevel changes offsets only; what is left of a Sequence without it must be one. */
+    for (size_t i = 0, seen = 0; list && i < json_array_size(items); i++) {
+        const json_t *item = json_array_get(items, i);
+        if (rk_json_is_type(item, "ByteLevel")) {
+            if (seen == 0) own = NULL;
+            continue;
+        }
+        if (++seen > 1 || rk_json_is_type(item, "Sequence"))
+            return rk_json_refuse_type(s, "post_processor", value,
+                                       "one processor beside ByteLevel");
+        own = item;
+    }
+    if (list && json_array_size(items) == 0) own = NULL;
+    if (s->t->kind != RK_WORDPIECE || s->t->steps)
+        s->t->said[2] = value ? json_incref((json_t *)(uintptr_t)value) : NULL;
+    /* Without one BERT's own tokeniser gives [CLS] text [SEP], the others the text alone. */
+    if (!own || (s->t->kind != RK_WORDPIECE && rk_json_is_type(own, "ByteLevel"))) return RK_OK;
+    if (rk_json_is_type(own, "TemplateProcessing")) return parse_template(s, own);
+    if (rk_json_is_type(own, "BertProcessing") || rk_json_is_type(own, "RobertaProcessing"))
+        return parse_bert_processing(s, own);
+    return rk_json_refuse_type(s, "post_processor", own,
+                               "TemplateProcessing, BertProcessing or RobertaProcessing");
 }
 
 /* ---- truncation and padding: checked, not used (lengths are the caller's; rows never pad) ---- */
@@ -317,29 +261,33 @@ static rk_status check_lengths(const source *s, const json_t *truncation, const 
     st = rk_json_size(&pad_id, padding, "pad_id", 0, s->t->size - 1, s->path, s->err);
     if (!st && json_object_get(padding, "pad_id")) s->t->padding_id = (int32_t)pad_id;
     if (!st) st = rk_json_string(&pad, padding, "pad_token", s->path, s->err);
-    if (!st && pad) st = rk_tokenizer_name(s->t, RK_PAD, pad, s->err);
+    if (!st && pad && *pad) st = rk_tokenizer_name(s->t, RK_PAD, pad, s->err);
     return st;
 }
 
 rk_status rk_tokenizer_parse(rk_tokenizer *t, const json_t *json, const char *path, rk_error *err)
 {
     char where[RK_QUOTE_SIZE];
-    const source s = {t, path, rk_quote(where, path, strlen(path)), err};
+    const rk_json_source s = {t, path, rk_quote(where, path, strlen(path)), err};
     const json_t *own = json_object_get(json, "ringkas");
     const char *pad = NULL, *mask = NULL;
     rk_status st;
 
     if (!json_is_object(json))
         return rk_fail(err, RK_E_FORMAT, "%s: a JSON object is wanted", where);
-    st = parse_model(&s, json_object_get(json, "model"));
-    if (!st) st = parse_added(&s, field(json, "added_tokens"));
-    if (!st) st = parse_normalizer(&s, field(json, "normalizer"));
-    if (!st) st = parse_pre_tokenizer(&s, field(json, "pre_tokenizer"));
-    if (!st) st = parse_post_processor(&s, field(json, "post_processor"));
-    if (!st) st = check_lengths(&s, field(json, "truncation"), field(json, "padding"));
+    st = rk_json_model(&s, json_object_get(json, "model"));
+    if (!st) st = parse_added(&s, rk_json_field(json, "added_tokens"));
+    if (!st)
+        st = rk_json_steps(&s, rk_json_field(json, "normalizer"),
+                           rk_json_field(json, "pre_tokenizer"));
+    if (!st) st = parse_post_processor(&s, rk_json_field(json, "post_processor"));
+    if (!st && t->kind != RK_WORDPIECE && rk_json_field(json, "decoder"))
+        t->said[3] = json_incref(json_object_get(json, "decoder"));
+    if (!st)
+        st = check_lengths(&s, rk_json_field(json, "truncation"), rk_json_field(json, "padding"));
     if (!st) st = rk_json_string(&pad, own, "pad_token", path, err);
     if (!st) st = rk_json_string(&mask, own, "mask_token", path, err);
-    if (!st && pad) st = rk_tokenizer_name(t, RK_PAD, pad, err);
-    if (!st && mask) st = rk_tokenizer_name(t, RK_MASK, mask, err);
+    if (!st && pad && *pad) st = rk_tokenizer_name(t, RK_PAD, pad, err);
+    if (!st && mask && *mask) st = rk_tokenizer_name(t, RK_MASK, mask, err);
     return st;
 }

@@ -64,10 +64,17 @@ static json_t *added_list(const rk_tokenizer *t)
     return NULL;
 }
 
+/* A part as the file had it. */
+static json_t *said(const rk_tokenizer *t, int part)
+{
+    return t->said[part] ? json_incref(t->said[part]) : json_null();
+}
+
 /* null when nothing is normalised. */
 static json_t *normalizer(const rk_tokenizer *t)
 {
     const rk_normalizer *n = &t->norm;
+    if (t->steps) return said(t, 0);
     if (!n->clean && !n->han && !n->strip && !n->lower) return json_null();
     return json_pack("{s:s, s:b, s:b, s:o, s:b}", "type", "BertNormalizer", "clean_text", n->clean,
                      "handle_chinese_chars", n->han, "strip_accents",
@@ -77,12 +84,14 @@ static json_t *normalizer(const rk_tokenizer *t)
 
 static json_t *pre_tokenizer(const rk_tokenizer *t)
 {
+    if (t->steps) return said(t, 1);
     return t->split ? json_pack("{s:s}", "type", "BertPreTokenizer") : json_null();
 }
 
 static json_t *post_processor(const rk_tokenizer *t)
 {
     const char *cls = t->special[RK_CLS], *sep = t->special[RK_SEP];
+    if (t->kind != RK_WORDPIECE) return said(t, 2);
     return json_pack(
         "{s:s, s:[{s:{s:s, s:i}}, {s:{s:s, s:i}}, {s:{s:s, s:i}}],"
         " s:[{s:{s:s, s:i}}, {s:{s:s, s:i}}, {s:{s:s, s:i}}, {s:{s:s, s:i}}, {s:{s:s, s:i}}],"
@@ -97,7 +106,7 @@ static json_t *post_processor(const rk_tokenizer *t)
         sep, "id", sep, "ids", t->special_id[RK_SEP], "tokens", sep);
 }
 
-static json_t *model(const rk_tokenizer *t)
+static json_t *vocab_object(const rk_tokenizer *t)
 {
     json_t *vocab = json_object();
     bool ok = vocab != NULL;
@@ -105,13 +114,67 @@ static json_t *model(const rk_tokenizer *t)
     for (size_t id = 0; ok && id < t->size; id++)
         if (t->slot[id].used && t->slot[id].model)
             ok = set(vocab, name_of(t, (int32_t)id), json_integer((json_int_t)id));
-    if (!ok) {
-        json_decref(vocab);
-        return NULL;
+    if (ok) return vocab;
+    json_decref(vocab);
+    return NULL;
+}
+
+/* [[token, score], ..]; a token that comes again further down keeps its place. */
+static json_t *unigram_list(const rk_tokenizer *t)
+{
+    json_t *list = json_array();
+    bool ok = list != NULL;
+
+    for (size_t id = 0; ok && id < t->vocab; id++)
+        ok = json_array_append_new(list, json_pack("[s, f]", name_of(t, (int32_t)id),
+                                                   t->score[id])) == 0;
+    if (ok) return list;
+    json_decref(list);
+    return NULL;
+}
+
+static json_t *merge_list(const rk_tokenizer *t)
+{
+    json_t *list = json_array();
+    bool ok = list != NULL;
+
+    for (size_t i = 0; ok && i < t->bpe->merges; i++)
+        ok = json_array_append_new(list, json_pack("[s, s]", name_of(t, t->bpe->merge[i].left),
+                                                   name_of(t, t->bpe->merge[i].right))) == 0;
+    if (ok) return list;
+    json_decref(list);
+    return NULL;
+}
+
+static json_t *model(const rk_tokenizer *t)
+{
+    const rk_bpe *b = t->bpe;
+
+    switch (t->kind) {
+    case RK_WORDPIECE:
+        return json_pack("{s:s, s:s, s:s, s:I, s:o}", "type", "WordPiece", "unk_token",
+                         t->special[RK_UNK], "continuing_subword_prefix", t->prefix,
+                         "max_input_chars_per_word", (json_int_t)t->max_chars, "vocab",
+                         vocab_object(t));
+    case RK_UNIGRAM:
+        return json_pack("{s:s, s:i, s:o, s:b}", "type", "Unigram", "unk_id", t->unigram_unk,
+                         "vocab", unigram_list(t), "byte_fallback", t->byte_fallback);
+    case RK_BPE:
+        return json_pack("{s:s, s:n, s:s?, s:s?, s:s?, s:b, s:b, s:b, s:o, s:o}", "type", "BPE",
+                         "dropout", "unk_token", b->unk >= 0 ? name_of(t, b->unk) : NULL,
+                         "continuing_subword_prefix", b->prefix, "end_of_word_suffix", b->suffix,
+                         "fuse_unk", b->fuse_unk, "byte_fallback", t->byte_fallback,
+                         "ignore_merges", b->ignore_merges, "vocab", vocab_object(t), "merges",
+                         merge_list(t));
     }
-    return json_pack("{s:s, s:s, s:s, s:I, s:o}", "type", "WordPiece", "unk_token",
-                     t->special[RK_UNK], "continuing_subword_prefix", t->prefix,
-                     "max_input_chars_per_word", (json_int_t)t->max_chars, "vocab", vocab);
+    return NULL;
+}
+
+/* For turning ids back into text, which this program does not. */
+static json_t *decoder(const rk_tokenizer *t)
+{
+    if (t->kind != RK_WORDPIECE) return said(t, 3);
+    return json_pack("{s:s, s:s, s:b}", "type", "WordPiece", "prefix", t->prefix, "cleanup", 1);
 }
 
 /* own: with a field of ours for the names that the format has no place for. */
@@ -124,8 +187,7 @@ static json_t *document(const rk_tokenizer *t, bool own)
     ok = ok && set(o, "added_tokens", added_list(t)) && set(o, "normalizer", normalizer(t));
     ok = ok && set(o, "pre_tokenizer", pre_tokenizer(t));
     ok = ok && set(o, "post_processor", post_processor(t));
-    ok = ok && set(o, "decoder", json_pack("{s:s, s:s, s:b}", "type", "WordPiece", "prefix",
-                                           t->prefix, "cleanup", 1));
+    ok = ok && set(o, "decoder", decoder(t));
     ok = ok && set(o, "model", model(t));
     if (own)
         ok = ok && set(o, "ringkas", json_pack("{s:s, s:s}", "pad_token", t->special[RK_PAD],
@@ -144,13 +206,15 @@ json_t *rk_tokenizer_json(const rk_tokenizer *t)
 
 static json_t *special_map(const rk_tokenizer *t)
 {
+    static const char *const key[RK_SPECIALS] = {"unk_token", "cls_token", "sep_token", "pad_token",
+                                                 "mask_token"};
+    static const int order[RK_SPECIALS] = {RK_CLS, RK_MASK, RK_PAD, RK_SEP, RK_UNK};
     json_t *o = json_object();
-    bool ok = o && set(o, "cls_token", json_string(t->special[RK_CLS]));
-    if (t->special_id[RK_MASK] >= 0)
-        ok = ok && set(o, "mask_token", json_string(t->special[RK_MASK]));
-    ok = ok && set(o, "pad_token", json_string(t->special[RK_PAD]));
-    ok = ok && set(o, "sep_token", json_string(t->special[RK_SEP]));
-    ok = ok && set(o, "unk_token", json_string(t->special[RK_UNK]));
+    bool ok = o != NULL;
+
+    for (int i = 0; ok && i < RK_SPECIALS; i++)
+        if (t->special_id[order[i]] >= 0)
+            ok = set(o, key[order[i]], json_string(t->special[order[i]]));
     if (ok) return o;
     json_decref(o);
     return NULL;
@@ -160,8 +224,8 @@ static json_t *special_map(const rk_tokenizer *t)
  * say needs the general class, which takes tokenizer.json as it is. */
 static const char *class_of(const rk_tokenizer *t)
 {
-    const bool bert =
-        t->norm.clean && t->split && t->max_chars == 100 && strcmp(t->prefix, "##") == 0;
+    const bool bert = t->kind == RK_WORDPIECE && !t->steps && t->norm.clean && t->split &&
+                      t->max_chars == 100 && strcmp(t->prefix, "##") == 0;
     return bert ? "BertTokenizer" : "PreTrainedTokenizerFast";
 }
 
@@ -187,12 +251,13 @@ static json_t *config(const rk_tokenizer *t)
 {
     json_t *o = special_map(t);
     bool ok = o && set(o, "added_tokens_decoder", added_decoder(t)) &&
-              set(o, "clean_up_tokenization_spaces", json_true()) &&
-              set(o, "do_lower_case", json_boolean(t->norm.lower)) &&
-              set(o, "tokenize_chinese_chars", json_boolean(t->norm.han)) &&
-              set(o, "strip_accents",
-                  t->strip_accents < 0 ? json_null() : json_boolean(t->strip_accents)) &&
-              set(o, "tokenizer_class", json_string(class_of(t)));
+              set(o, "clean_up_tokenization_spaces", json_true());
+    if (t->kind == RK_WORDPIECE && !t->steps)
+        ok = ok && set(o, "do_lower_case", json_boolean(t->norm.lower)) &&
+             set(o, "tokenize_chinese_chars", json_boolean(t->norm.han)) &&
+             set(o, "strip_accents",
+                 t->strip_accents < 0 ? json_null() : json_boolean(t->strip_accents));
+    ok = ok && set(o, "tokenizer_class", json_string(class_of(t)));
     if (t->max_length)
         ok = ok && set(o, "model_max_length", json_integer((json_int_t)t->max_length));
     if (ok) return o;
@@ -238,7 +303,8 @@ void rk_tokenizer_set_max_length(rk_tokenizer *t, size_t tokens)
 
 rk_status rk_tokenizer_save(const rk_tokenizer *t, const char *folder, rk_error *err)
 {
-    rk_status st = save_vocab(t, folder, err);
+    /* the lines of vocab.txt say all of a WordPiece vocabulary, of the others too little */
+    rk_status st = t->kind == RK_WORDPIECE ? save_vocab(t, folder, err) : RK_OK;
     if (!st) st = save_json(document(t, false), folder, "tokenizer.json", err);
     if (!st) st = save_json(config(t), folder, "tokenizer_config.json", err);
     if (!st) st = save_json(special_map(t), folder, "special_tokens_map.json", err);

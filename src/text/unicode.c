@@ -74,29 +74,6 @@ size_t rk_char_decompose(uint32_t out[RK_DECOMPOSED_MAX], uint32_t cp)
     return (size_t)n;
 }
 
-bool rk_char_word(uint32_t cp)
-{
-    switch (utf8proc_category((utf8proc_int32_t)cp)) {
-    case UTF8PROC_CATEGORY_LU:
-    case UTF8PROC_CATEGORY_LL:
-    case UTF8PROC_CATEGORY_LT:
-    case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_LO:
-    case UTF8PROC_CATEGORY_MN:
-    case UTF8PROC_CATEGORY_MC:
-    case UTF8PROC_CATEGORY_ME:
-    case UTF8PROC_CATEGORY_ND:
-    case UTF8PROC_CATEGORY_NL:
-    case UTF8PROC_CATEGORY_PC:
-        return true;
-    default:
-        /* joiners, and the circled and squared letters that are alphabetic symbols */
-        return cp == 0x200c || cp == 0x200d || (cp >= 0x24b6 && cp <= 0x24e9) ||
-               (cp >= 0x1f130 && cp <= 0x1f149) || (cp >= 0x1f150 && cp <= 0x1f169) ||
-               (cp >= 0x1f170 && cp <= 0x1f189);
-    }
-}
-
 bool rk_char_python_space(uint32_t cp)
 {
     return (cp >= 0x1c && cp <= 0x1f) || (rk_char_class(cp) & RK_CHAR_SPACE);

@@ -31,9 +31,6 @@ uint8_t rk_char_order(uint32_t cp);
 /* True when an RK_CHAR_MARK ends a run of reordering: its combining class is 0. */
 bool rk_char_mark_starts(uint32_t cp);
 
-/* A character of a word, as \w of regular expressions: letters, marks, digits, connectors. */
-bool rk_char_word(uint32_t cp);
-
 /* White space as Python's str.isspace: White_Space and the four separators U+001C to U+001F. */
 bool rk_char_python_space(uint32_t cp);
 

@@ -117,7 +117,7 @@ rk_status rk_words_count(rk_word_counts *out, const rk_tokenizer *t, const rk_ro
                          unsigned clean_steps, rk_error *err)
 {
     counting c = {out, t->max_chars, false};
-    rk_word_sink sink = {count_word, skip_token, &c, {0}};
+    rk_word_sink sink = {.word = count_word, .token = skip_token, .context = &c};
     rk_buffer cleaned = {0};
 
     memset(out, 0, sizeof *out);
@@ -128,7 +128,7 @@ rk_status rk_words_count(rk_word_counts *out, const rk_tokenizer *t, const rk_ro
             c.failed = true;
     }
     rk_buffer_free(&cleaned);
-    rk_free(sink.scratch.data);
+    rk_work_free(&sink.work);
     if (!c.failed) return RK_OK;
     rk_word_counts_free(out);
     return rk_fail(err, RK_E_MEMORY, "out of memory while counting words");

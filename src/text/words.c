@@ -49,27 +49,58 @@ static bool split_or_whole(const rk_tokenizer *t, const char *text, size_t lengt
     return length == 0 || sink->word(sink->context, text, length);
 }
 
-/* What lies between the added tokens that are looked for in the raw text. */
-static bool between(const rk_tokenizer *t, const char *text, size_t length, rk_word_sink *sink,
-                    bool *failed)
+/* A stretch of normalised text by the steps' own way of parting. */
+static bool split_by_steps(const rk_tokenizer *t, const char *text, size_t length, size_t first,
+                           rk_word_sink *sink, bool *failed)
 {
-    size_t from = 0, at = 0, start, stop, index;
-    const char *clean;
-    size_t clean_length;
+    const rk_pieces *pieces;
+    const char *base;
 
-    if (!rk_normalize(&sink->scratch, &t->norm, text, length)) {
+    if (!rk_steps_split(t->steps, &sink->work, text, length, first, &base, &pieces)) {
         *failed = true;
         return false;
     }
-    clean = sink->scratch.data;
-    clean_length = sink->scratch.length;
-    while (rk_added_next(t, &t->normalized, clean, clean_length, from, &at, &start, &stop,
-                         &index)) {
-        if (start > from && !split_or_whole(t, clean + from, start - from, sink)) return false;
+    for (size_t i = 0; i < pieces->count; i++)
+        if (!sink->word(sink->context, base + pieces->item[i].offset, pieces->item[i].length))
+            return false;
+    return true;
+}
+
+/* What lies between the added tokens that are looked for in the raw text. at_start: it starts
+ * there. */
+static bool between(const rk_tokenizer *t, const char *text, size_t length, bool at_start,
+                    rk_word_sink *sink, bool *failed)
+{
+    size_t from = 0, at = 0, start, stop, index, first = 0;
+    const char *clean;
+    size_t clean_length;
+
+    if (t->steps) {
+        const rk_flow *flow = rk_steps_normalize(t->steps, &sink->work, text, length, at_start);
+        *failed = !flow;
+        if (!flow) return false;
+        clean = flow->text.data ? flow->text.data : "";
+        clean_length = flow->text.length;
+        first = flow->first;
+    } else {
+        *failed = !rk_normalize(&sink->work.scratch, &t->norm, text, length);
+        if (*failed) return false;
+        clean = sink->work.scratch.data;
+        clean_length = sink->work.scratch.length;
+    }
+    for (;;) {
+        const bool found = rk_added_next(t, &t->normalized, clean, clean_length, from, &at, &start,
+                                         &stop, &index);
+        const size_t end = found ? start : clean_length;
+        const size_t own = first > from ? first - from : 0;
+        if (end > from && !(t->steps
+                                ? split_by_steps(t, clean + from, end - from, own, sink, failed)
+                                : split_or_whole(t, clean + from, end - from, sink)))
+            return false;
+        if (!found) return true;
         if (!sink->token(sink->context, t->added[index].id)) return false;
         from = stop;
     }
-    return from >= clean_length || split_or_whole(t, clean + from, clean_length - from, sink);
 }
 
 bool rk_words(const rk_tokenizer *t, const char *text, size_t length, rk_word_sink *sink)
@@ -78,10 +109,11 @@ bool rk_words(const rk_tokenizer *t, const char *text, size_t length, rk_word_si
     bool failed = false;
 
     while (rk_added_next(t, &t->raw, text, length, from, &at, &start, &stop, &index)) {
-        if (start > from && !between(t, text + from, start - from, sink, &failed)) return !failed;
+        if (start > from && !between(t, text + from, start - from, from == 0, sink, &failed))
+            return !failed;
         if (!sink->token(sink->context, t->added[index].id)) return true;
         from = stop;
     }
-    if (from < length) between(t, text + from, length - from, sink, &failed);
+    if (from < length) between(t, text + from, length - from, from == 0, sink, &failed);
     return !failed;
 }

@@ -94,7 +94,7 @@ static int run_words(const char *folder)
     rk_tokenizer *t;
     rk_error err;
     rk_buffer out = {0};
-    rk_word_sink sink = {add_word, add_token, &out, {0}};
+    rk_word_sink sink = {.word = add_word, .token = add_token, .context = &out};
     char *text = NULL;
     size_t length;
 
@@ -103,7 +103,7 @@ static int run_words(const char *folder)
         rk_buffer_clear(&out);
         if (rk_words(t, text, length, &sink)) write_framed(&out);
     }
-    rk_free(sink.scratch.data);
+    rk_work_free(&sink.work);
     rk_buffer_free(&out);
     free(text);
     rk_tokenizer_close(t);

@@ -83,8 +83,8 @@ static void test_model(void **state)
 {
     (void)state;
     /* TK-01 */
-    refused("{\"model\": {\"type\": \"BPE\", " VOCAB "}}", "type \"BPE\"; only WordPiece");
-    refused("{\"model\": {\"type\": \"Unigram\", \"vocab\": []}}", "\"Unigram\"");
+    refused("{\"model\": {\"type\": \"WordLevel\", " VOCAB "}}", "type \"WordLevel\"; only WordP");
+    refused("{\"model\": {\"type\": \"Foo\", \"vocab\": []}}", "\"Foo\"");
     refused("{\"model\": {" VOCAB "}}", "has no type");
     accepted("{\"model\": {\"max_input_chars_per_word\": 100, " VOCAB "}, " TWO "}");    /* TK-02 */
     refused("{}", "\"model\" must be an object");    /* TK-03 */
@@ -150,8 +150,8 @@ static void test_post_processor(void **state)
     refused("{" MODEL ", " TWO ", " POST("{\"Sequence\": {\"id\": \"C\"}}") "}", "a text \"C\"");
     refused("{" MODEL ", " TWO ", " POST("{\"SpecialToken\": {\"id\": \"<s>\"}}") "}", "\"<s>\"");
     refused("{" MODEL ", " TWO ", " POST("17") "}", "neither");
-    refused("{" MODEL ", " TWO ", \"post_processor\": {\"type\": \"RobertaProcessing\"}}",
-            "\"RobertaProcessing\"");
+    refused("{" MODEL ", " TWO ", \"post_processor\": {\"type\": \"ByteLevel\"}}", "\"ByteLevel\"");
+    refused("{" MODEL ", " TWO ", \"post_processor\": {\"type\": \"Foo\"}}", "\"Foo\"");
 }
 
 static void test_steps(void **state)
@@ -159,13 +159,15 @@ static void test_steps(void **state)
     rk_tokenizer *t;
     (void)state;
     /* TK-13 */
-    refused("{" MODEL ", " SPLIT ", \"normalizer\": {\"type\": \"NFKC\"}}", "\"NFKC\"");
+    refused("{" MODEL ", " SPLIT ", \"normalizer\": {\"type\": \"ByteLevel\"}}", "\"ByteLevel\"");
     refused("{" MODEL ", " SPLIT ", \"normalizer\": {\"type\": \"Sequence\", \"normalizers\": ["
-            "{\"type\": \"BertNormalizer\"}, {\"type\": \"Strip\"}]}}", "\"Sequence\"");
+            "{\"type\": \"BertNormalizer\"}, {\"type\": \"Foo\"}]}}", "\"Foo\"");
+    accepted("{" MODEL ", " SPLIT ", \"normalizer\": {\"type\": \"Sequence\", \"normalizers\": ["
+             "{\"type\": \"NFD\"}, {\"type\": \"StripAccents\"}, {\"type\": \"Lowercase\"}]}}");
     accepted("{" MODEL ", " SPLIT ", \"normalizer\": {\"type\": \"Sequence\", \"normalizers\": ["
              "{\"type\": \"BertNormalizer\"}]}}");
-    refused("{" MODEL ", " NORMAL ", \"pre_tokenizer\": {\"type\": \"Whitespace\"}}",
-            "\"Whitespace\"");
+    refused("{" MODEL ", " NORMAL ", \"pre_tokenizer\": {\"type\": \"UnicodeScripts\"}}",
+            "\"UnicodeScripts\"");
     refused("{" MODEL ", " SPLIT ", \"normalizer\": {\"type\": \"BertNormalizer\", "
             "\"lowercase\": \"yes\"}}", "\"lowercase\" must be true or false");    /* TK-14 */
     t = token_open_json("{" MODEL ", " SPLIT ", \"normalizer\": {\"type\": \"BertNormalizer\", "
