@@ -10,7 +10,7 @@ CMAKE_FLAGS ?=
 CTEST = ctest --output-on-failure --no-tests=error -j2 \
 	--test-output-size-passed 1000000 --test-output-size-failed 1000000
 
-.PHONY: all setup-build setup-test test check-fast demo fuzz install clean help
+.PHONY: all setup-build setup-test test check-fast demo fuzz install clean help bench-train
 
 all: setup-build
 	@cmake -S . -B $(BUILD) $(CMAKE_FLAGS) >$(BUILD)/configure.log || { cat $(BUILD)/configure.log; exit 1; }
@@ -52,6 +52,10 @@ fuzz: setup-build
 	$(BUILD)/fuzz/fuzz/fuzz_$(TARGET) -max_total_time=$(SECONDS) -artifact_prefix=$(BUILD)/fuzz/ \
 		$(BUILD)/fuzz/corpus/$(TARGET) $(wildcard tests/fuzz/corpus/$(TARGET)) $(wildcard tests/data)
 
+# Beside today's other tools; bench/README.md. BENCH_QUICK=1 only tries it.
+bench-train: setup-test all
+	@RINGKAS=$(BUILD)/ringkas bench/run.sh $(@:bench-%=%)
+
 install: all
 	@DESTDIR=$(DESTDIR) cmake --install $(BUILD) --prefix $(PREFIX)
 
@@ -66,5 +70,6 @@ help:
 	@echo "make test       the whole suite, also under the sanitizers"
 	@echo "make check-fast house rules and unit tests"
 	@echo "make fuzz TARGET=NAME SECONDS=60"
+	@echo "make bench-train   speed of training beside torch; needs IndoBERT's files (bench/README.md)"
 	@echo "make install    PREFIX=$(PREFIX) DESTDIR="
 	@echo "make clean      keeps build/deps and build/venv"

@@ -25,9 +25,10 @@ static void put(const json_t *models)
     cli_table_end(&t, stdout);
     putchar('\n');
 
-    static const char *const second[] = {"model", "batch", "rows/s", "tokens/s", "GFLOP/s"};
-    cli_table_start(&t, 5);
-    for (i = 0; i < 5; i++) cli_table_add(&t, "%s", second[i]);
+    static const char *const second[] = {"model", "batch", "rows/s", "tokens/s", "GFLOP/s",
+                                         "of peak %"};
+    cli_table_start(&t, 6);
+    for (i = 0; i < 6; i++) cli_table_add(&t, "%s", second[i]);
     json_array_foreach(models, i, m) {
         json_array_foreach(json_object_get(m, "batches"), j, b) {
             cli_table_add(&t, "%s", cli_str(m, "model"));
@@ -35,6 +36,7 @@ static void put(const json_t *models)
             cli_table_add(&t, "%.1f", cli_num(b, "rows_per_s"));
             cli_table_add(&t, "%.0f", cli_num(b, "tokens_per_s"));
             cli_table_add(&t, "%.1f", cli_num(b, "gflops"));
+            cli_table_add(&t, "%.1f", 100.0 * cli_num(b, "share_of_peak"));
         }
     }
     cli_table_end(&t, stdout);

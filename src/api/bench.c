@@ -3,6 +3,7 @@
 #include "api/score.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "compute/peak.h"
 
 enum { BENCH_REPEAT = 3, BENCH_REPEAT_MAX = 1000, BENCH_ROWS = 1000 };
 
@@ -15,10 +16,21 @@ static double row_flop(const rk_bert_config *c, size_t tokens)
     return (double)c->layers * layer + 2.0 * h * (h + (double)c->labels.count);
 }
 
-static rk_status bench_batch(json_t *list, rk_model *m, const rk_encoded *e, size_t batch,
-                             size_t repeat, const char *data, rk_error *err)
+/* The roof of the products that this model is made of: those of half weights are float products. */
+static rk_status peak_of(double *gflops, const rk_model *m, rk_error *err)
 {
-    double flop = 0.0, seconds = 0.0, rows;
+    const char *ran = rk_model_precision(m);
+    return rk_peak(gflops,
+                   strcmp(ran, "int8") == 0   ? RK_FORM_U8
+                   : strcmp(ran, "bf16") == 0 ? RK_FORM_BF16
+                                              : RK_FORM_F32,
+                   err);
+}
+
+static rk_status bench_batch(json_t *list, rk_model *m, const rk_encoded *e, size_t batch,
+                             size_t repeat, double peak, const char *data, rk_error *err)
+{
+    double flop = 0.0, seconds = 0.0, rows, gflops;
     json_t *one;
 
     for (size_t k = 0; k <= repeat; k++) {
@@ -31,26 +43,27 @@ static rk_status bench_batch(json_t *list, rk_model *m, const rk_encoded *e, siz
     for (size_t r = 0; r < e->rows; r++)
         flop += row_flop(rk_engine_config(m->engine), e->starts[r + 1] - e->starts[r]);
     rows = (double)e->rows * (double)repeat;
-    one = json_pack("{s:I, s:f, s:f, s:f}", "batch", (json_int_t)batch, "rows_per_s",
+    gflops = 1e-9 * flop * (double)repeat / seconds;
+    one = json_pack("{s:I, s:f, s:f, s:f, s:f}", "batch", (json_int_t)batch, "rows_per_s",
                     rows / seconds, "tokens_per_s",
-                    (double)e->tokens * (double)repeat / seconds, "gflops",
-                    1e-9 * flop * (double)repeat / seconds);
+                    (double)e->tokens * (double)repeat / seconds, "gflops", gflops,
+                    "share_of_peak", gflops / peak);
     if (!one || json_array_append_new(list, one))
         return rk_fail(err, RK_E_MEMORY, "out of memory");
     return RK_OK;
 }
 
-static json_t *bench_json(const rk_model *m, double load_ms, const double *ms, size_t n,
-                          json_t *batches, const rk_encoded *e)
+static json_t *bench_json(const rk_model *m, double load_ms, double peak, const double *ms,
+                          size_t n, json_t *batches, const rk_encoded *e)
 {
     return json_pack(
-        "{s:s, s:s, s:s, s:I, s:f, s:I, s:I, s:{s:f, s:f, s:f, s:I}, s:O, s:I, s:I}",
+        "{s:s, s:s, s:s, s:I, s:f, s:I, s:I, s:{s:f, s:f, s:f, s:I}, s:f, s:O, s:I, s:I}",
         "model", m->path, "precision_ran", rk_model_precision(m), "isa", rk_isa(), "threads",
         (json_int_t)rk_threads(), "load_ms", load_ms, "rss_bytes",
         (json_int_t)rk_process_bytes("VmRSS"), "model_bytes", (json_int_t)rk_model_bytes(m->path),
         "batch1", "p50_ms", rk_quantile(ms, n, 0.5), "p95_ms", rk_quantile(ms, n, 0.95), "p99_ms",
-        rk_quantile(ms, n, 0.99), "samples", (json_int_t)n, "batches", batches, "rows",
-        (json_int_t)e->rows, "tokens", (json_int_t)e->tokens);
+        rk_quantile(ms, n, 0.99), "samples", (json_int_t)n, "peak_gflops", peak, "batches",
+        batches, "rows", (json_int_t)e->rows, "tokens", (json_int_t)e->tokens);
 }
 
 rk_status rk_bench(char **json, const char *model, const char *data, const rk_fields *fields,
@@ -62,7 +75,7 @@ rk_status rk_bench(char **json, const char *model, const char *data, const rk_fi
     rk_rows *rows = NULL;
     rk_encoded e = {0};
     json_t *batches = json_array(), *result = NULL;
-    double *ms = NULL, began, load_ms = 0.0;
+    double *ms = NULL, began, load_ms = 0.0, peak = 0.0;
     size_t timed = 0;
     rk_status st;
 
@@ -87,10 +100,11 @@ rk_status rk_bench(char **json, const char *model, const char *data, const rk_fi
     }
     if (!st) st = rk_score_latency(&ms, &timed, m, rows, repeat, err);
     if (!st) st = rk_encode_rows(&e, rows, m->tokenizer, m->clean, m->max_length, err);
+    if (!st) st = peak_of(&peak, m, err);
     for (size_t i = 0; i < count && !st; i++)
-        st = bench_batch(batches, m, &e, sizes[i], repeat, data, err);
+        st = bench_batch(batches, m, &e, sizes[i], repeat, peak, data, err);
     if (!st) {
-        result = bench_json(m, load_ms, ms, timed, batches, &e);
+        result = bench_json(m, load_ms, peak, ms, timed, batches, &e);
         *json = result ? rk_json_text(result, 0) : NULL;
         if (!*json) st = rk_fail(err, RK_E_MEMORY, "out of memory");
     }

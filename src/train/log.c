@@ -75,7 +75,7 @@ rk_status rk_log_step(rk_run *r, double loss, double lr, double norm, double row
 
     rk_buffer_printf(&b,
                      "{\"step\": %zu, \"epoch\": %zu, \"loss\": %.9g, \"lr\": %.9g, "
-                     "\"grad_norm\": %.9g, \"rows_per_s\": %.4g",
+                     "\"grad_norm\": %.9g, \"rows_per_s\": %.7g",
                      r->step, r->epoch + 1, loss, lr, norm, rows_per_s);
     if (r->o->qat == RK_QAT_FP16)
         rk_buffer_printf(&b, ", \"clamped\": %llu, \"subnormal\": %llu",

@@ -82,7 +82,8 @@ one_object bench "$model" open.onnx --data "$sample/valid.tsv" --repeat 1
 fields "$out" models.model models.precision_ran models.isa models.threads models.load_ms \
     models.rss_bytes models.model_bytes models.batch1.p50_ms models.batch1.p95_ms \
     models.batch1.p99_ms models.batches.batch models.batches.rows_per_s \
-    models.batches.tokens_per_s models.batches.gflops
+    models.batches.tokens_per_s models.batches.gflops models.batches.share_of_peak \
+    models.peak_gflops
 one_object compare "$model" open.onnx --data "$sample/valid.tsv"
 fields "$out" rows flipped.to_right flipped.to_wrong mcnemar_p accuracy_drop accuracy_drop_ci95 \
     f1_drop max_logit_diff gate

@@ -1,5 +1,5 @@
-/* Branch-free float functions that the compiler can vectorise. Accuracy was measured against double
- * precision over the whole range (tests/unit/test_loops.c). */
+/* Branch-free float functions that the compiler can vectorise. The loops that use them are held
+ * against double precision in tests/unit/test_loops.c. */
 #ifndef RK_COMPUTE_SIMD_MATH_H
 #define RK_COMPUTE_SIMD_MATH_H
 
