@@ -131,11 +131,12 @@ static const char *replaced(const rk_charsmap *m, const char *text, size_t lengt
     return NULL;
 }
 
-/* Where the reference thinks that characters come from: it steps on by less than it read when a
- * replacement is longer, so places drift. `at` is its place in the text. */
+/* Where the reference thinks that characters come from: what is replaced by nothing at the start of
+ * a text is not stepped over. `at` is its place in the text. */
 typedef struct place {
     const char *text;
     size_t length, at, first;
+    bool any;            /* something is out */
 } place;
 
 static void step_on(place *p, size_t characters)
@@ -146,13 +147,13 @@ static void step_on(place *p, size_t characters)
     }
 }
 
-/* change: 1 for a new character, else what it replaces is one and -change more. */
-static void put(rk_flow *out, place *p, uint32_t cp, long change)
+/* added: it replaces nothing, and comes from where the character before it does. */
+static void put(rk_flow *out, place *p, uint32_t cp, bool added)
 {
-    bool first = p->at < p->first;
-    if (change > 0) first = p->at == 0 ? out->at_start : p->at - 1 < p->first;
+    const bool first = added ? p->at > 0 && p->at - 1 < p->first : p->at < p->first;
     rk_flow_put_char(out, cp, first);
-    if (change <= 0) step_on(p, 1 + (size_t)-change);
+    p->any = true;
+    if (!added) step_on(p, 1);
 }
 
 static size_t characters(const char *text, size_t length)
@@ -166,18 +167,18 @@ static bool put_replaced(rk_flow *out, const rk_charsmap *m, place *p, const cha
                          size_t length)
 {
     const char *to = replaced(m, text, length);
-    const size_t size = to ? strlen(to) : 0;
-    long change;
+    const size_t size = to ? strlen(to) : 0, old = characters(text, length);
+    size_t done = 0;
 
     if (!to) return false;
-    change = (long)characters(to, size) - (long)characters(text, length);
-    for (size_t i = 0; i < size;) {
+    for (size_t i = 0; i < size; done++) {
         uint32_t cp;
         const size_t n = rk_utf8_decode(&cp, to + i, size - i);
         if (n == 0) break;
-        put(out, p, cp, i == 0 ? change : 1);
+        put(out, p, cp, done >= old);
         i += n;
     }
+    if (done < old && p->any) step_on(p, old - done);
     return true;
 }
 
@@ -189,7 +190,7 @@ static void put_grapheme(rk_flow *out, const rk_charsmap *m, place *p, const cha
         uint32_t cp;
         const size_t n = rk_utf8_decode(&cp, text + i, length - i);
         if (n == 0) break;
-        if (!put_replaced(out, m, p, text + i, n)) put(out, p, cp, 0);
+        if (!put_replaced(out, m, p, text + i, n)) put(out, p, cp, false);
         i += n;
     }
 }
@@ -197,7 +198,7 @@ static void put_grapheme(rk_flow *out, const rk_charsmap *m, place *p, const cha
 void rk_charsmap_put(rk_flow *out, const rk_charsmap *m, const char *text, size_t length,
                      size_t first)
 {
-    place p = {text, length, 0, first};
+    place p = {text, length, 0, first, false};
     utf8proc_int32_t state = 0;
     uint32_t before = 0;
     size_t start = 0, i = 0;

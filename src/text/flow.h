@@ -15,7 +15,6 @@
 typedef struct rk_flow {
     rk_buffer text;
     size_t first;
-    bool at_start;               /* the stretch in hand starts the whole text */
 } rk_flow;
 
 /* Appends; from_first: the bytes come from the text's first character. */

@@ -210,7 +210,6 @@ const rk_flow *rk_steps_normalize(const rk_steps *s, rk_work *w, const char *tex
     rk_flow *in = &w->flow[0], *out = &w->flow[1], *other;
 
     clear(in);
-    in->at_start = out->at_start = at_start;
     rk_flow_put(in, text, length, false);
     if (at_start) in->first = rk_utf8_length(text, length);
     for (size_t i = 0; i < s->norms; i++) {

@@ -16,7 +16,8 @@ from transformers import AutoTokenizer
 
 import textgen
 
-GENERATED = 6000
+GENERATED = 200000
+VARIED = 6000      # strings where the files or the limits vary
 LIMIT = 128
 transformers.logging.set_verbosity_error()
 
@@ -48,11 +49,24 @@ def smsa(folder, name, tokenizer, cleanings):
 
 def generated(rng, folder, name, tokenizer, words, count):
     bad = 0
-    for limit in (LIMIT, 2, 3, 17, 512):
-        texts = list(textgen.strings(rng, count if limit == LIMIT else count // 10, words))
+    for limit in (LIMIT, 512):
+        texts = list(textgen.strings(rng, count if limit == LIMIT else VARIED // 10, words))
         got = textgen.probe_ids(folder, limit, texts)
         bad += textgen.compare(f"{name} generated, at most {limit}", got,
                                reference(tokenizer, texts, limit), texts)
+    return bad
+
+
+def every_limit(rng, folder, name, tokenizer, words):
+    """Cut at every length."""
+    texts, bad = list(textgen.strings(rng, 400, words)), 0
+    tokenizer.no_padding()
+    for limit in range(2, 131):
+        got = textgen.probe_ids(folder, limit, texts)
+        want = reference(tokenizer, texts, limit)
+        if got != want:
+            bad += textgen.compare(f"{name} at most {limit}", got, want, texts)
+    print(f"{name} at most 2 to 130: {len(texts)} texts, {bad} differ")
     return bad
 
 
@@ -216,7 +230,8 @@ def main():
     bad = smsa(bert, "indobert", from_file, ("none", "seed", "lower,collapse"))
     bad += smsa(e5, "e5", from_vocab, ("none", "seed"))
     bad += generated(rng, bert, "indobert", from_file, words, GENERATED)
-    bad += generated(rng, e5, "e5", from_vocab, words, GENERATED // 4)
+    bad += generated(rng, e5, "e5", from_vocab, words, VARIED // 4)
+    bad += every_limit(rng, bert, "indobert", from_file, words)
     bad += same_words(rng, bert, from_file, words)
     with tempfile.TemporaryDirectory() as work:
         for how in ("save", "json"):
