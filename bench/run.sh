@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# bench/run.sh NAME: runs bench/bench_NAME.py with the oracles' Python, alone (a lock), on 2 threads.
+# bench/run.sh NAME: runs bench/bench_NAME.py with the oracles' Python, alone (a lock).
 #   BENCH_QUICK=1     few rows, one round: to see that it works; its numbers are no results
 #   BENCH_ROUNDS=3    rounds; a figure is their median
 #   BENCH_THREADS=2   threads of every side
@@ -29,7 +29,8 @@ export BENCH_THREADS=${BENCH_THREADS:-2}
 # Alone on the machine, a thread that spins between two loops is ready for the next one. Every side
 # gets the same environment.
 export OMP_NUM_THREADS=$BENCH_THREADS OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-active}
-export PYTHONDONTWRITEBYTECODE=1 HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 TOKENIZERS_PARALLELISM=false
+export PYTHONDONTWRITEBYTECODE=1 HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1
+export TOKENIZERS_PARALLELISM=false
 mkdir -p build/bench || exit 1
 if command -v flock >/dev/null; then
     exec 9>build/bench/.lock
