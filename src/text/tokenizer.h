@@ -1,4 +1,4 @@
-/* Text to token ids, equal to Hugging Face's BertTokenizer(Fast). */
+/* Text to token ids, equal to Hugging Face's tokenizers: WordPiece, Unigram, BPE. */
 #ifndef RK_TEXT_TOKENIZER_H
 #define RK_TEXT_TOKENIZER_H
 
@@ -13,7 +13,7 @@
 /* Immutable once made: any number of threads may encode. */
 typedef struct rk_tokenizer rk_tokenizer;
 
-/* From a model folder: tokenizer.json (WordPiece) where present, else vocab.txt with
+/* From a model folder: tokenizer.json where present, else vocab.txt with
  * tokenizer_config.json. RK_E_FORMAT when the two disagree on an id. */
 rk_status rk_tokenizer_open(rk_tokenizer **out, const char *folder, rk_error *err);
 /* From what rk_tokenizer_json wrote (ONNX metadata); path names the source in errors. */
@@ -35,11 +35,11 @@ void rk_tokenizer_set_max_length(rk_tokenizer *t, size_t tokens);
 
 /* Everything needed to make an equal tokenizer: a new reference; NULL when out of memory. */
 json_t *rk_tokenizer_json(const rk_tokenizer *t);
-/* Writes vocab.txt, tokenizer.json, tokenizer_config.json and special_tokens_map.json so that
+/* Writes vocab.txt (WordPiece only), tokenizer.json, tokenizer_config.json and special_tokens_map.json so that
  * transformers' AutoTokenizer reads the folder. */
 rk_status rk_tokenizer_save(const rk_tokenizer *t, const char *folder, rk_error *err);
 
-/* Ids of one text with [CLS] and [SEP], at most max_length of them (>= 2; longer texts lose their
+/* Ids of one text with its special tokens ([CLS], [SEP]), at most max_length of them (>= 2; longer texts lose their
  * end, *truncated, unless NULL, says so). Appends to *ids; capacity grows by rk_realloc. */
 typedef struct rk_ids {
     int32_t *id;

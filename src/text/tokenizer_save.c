@@ -28,7 +28,7 @@ static int by_id(const void *a, const void *b)
 static rk_added *sorted_added(const rk_tokenizer *t)
 {
     rk_added *list = rk_calloc(t->added_count, sizeof *list);
-    if (!list) return NULL;
+    if (!list || t->added_count == 0) return list;
     memcpy(list, t->added, t->added_count * sizeof *list);
     qsort(list, t->added_count, sizeof *list, by_id);
     return list;
