@@ -35,12 +35,13 @@ void rk_tokenizer_set_max_length(rk_tokenizer *t, size_t tokens);
 
 /* Everything needed to make an equal tokenizer: a new reference; NULL when out of memory. */
 json_t *rk_tokenizer_json(const rk_tokenizer *t);
-/* Writes vocab.txt (WordPiece only), tokenizer.json, tokenizer_config.json and special_tokens_map.json so that
- * transformers' AutoTokenizer reads the folder. */
+/* Writes vocab.txt (WordPiece only), tokenizer.json, tokenizer_config.json and
+ * special_tokens_map.json so that transformers' AutoTokenizer reads the folder. */
 rk_status rk_tokenizer_save(const rk_tokenizer *t, const char *folder, rk_error *err);
 
-/* Ids of one text with its special tokens ([CLS], [SEP]), at most max_length of them (>= 2; longer texts lose their
- * end, *truncated, unless NULL, says so). Appends to *ids; capacity grows by rk_realloc. */
+/* Ids of one text with its special tokens ([CLS], [SEP]), at most max_length of them (>= 2, and no
+ * fewer than the special ones; longer texts lose their end, *truncated, unless NULL, says so).
+ * Appends to *ids; capacity grows by rk_realloc. */
 typedef struct rk_ids {
     int32_t *id;
     size_t count, capacity;
