@@ -58,12 +58,12 @@ def main():
     def known(c):
         return unicodedata.category(c) != "Cn"
 
-    texts = list(textgen.strings(rng, GENERATED, words, known))
-    texts += [" ".join(rng.choice(sorted(STOP)) for _ in range(rng.randint(1, 30)))
-              for _ in range(200)]
+    texts = [" ".join(rng.choice(sorted(STOP)) for _ in range(rng.randint(1, 30)))
+             for _ in range(200)]
+    texts += textgen.strings(rng, GENERATED, words, known)
     for steps in combinations:
-        bad += check("generated", steps, texts if steps == STEPS[:4] else texts[:8000] if len(steps) == 1
-                     else texts[:2000])
+        some = texts if steps == STEPS[:4] else texts[:10200] if len(steps) in (1, 4) else texts[:2000]
+        bad += check("generated", steps, some)
     # Every known character beside and between sigmas, whose lower case depends on neighbours.
     every = [chr(c) for c in range(0x110000) if not 0xD800 <= c < 0xE000 and known(chr(c))]
     texts = [f"A{c}\u03A3{c}" for c in every] + [f"{c}\u03A3 \u03A3{c}b" for c in every]
