@@ -60,33 +60,42 @@ static bool too_big(const char *number, size_t length)
     return length > 19 || (length == 19 && memcmp(number, limit, 19) > 0);
 }
 
-/* The text with ".0" after each whole number that does not fit 64 bits, so that it reads as a
- * real: files of the wild hold such numbers (model_max_length) where nobody needs them. */
-static void widen(rk_buffer *out, const char *text, size_t length)
+/* Puts another form of the number into out and returns true, or leaves it as it is. */
+typedef bool (*number_fn)(rk_buffer *out, const char *number, size_t length);
+
+/* Copies JSON text; its numbers, not those in strings, pass through `change`. */
+static void change_numbers(rk_buffer *out, const char *text, size_t length, number_fn change)
 {
     bool quoted = false;
-    size_t i = 0, done = 0;
+    size_t i = 0;
     while (i < length) {
         const char c = text[i];
         size_t end = i + 1;
+        bool changed = false;
         if (quoted) {
             if (c == '\\')
-                end = i + 2;
+                end = i + 2 < length ? i + 2 : length;
             else if (c == '"')
                 quoted = false;
         } else if (c == '"') {
             quoted = true;
         } else if (c == '-' || (c >= '0' && c <= '9')) {
             end = number_end(text, length, i);
-            if (too_big(text + i, end - i)) {
-                rk_buffer_put(out, text + done, end - done);
-                rk_buffer_puts(out, ".0");
-                done = end;
-            }
+            changed = change(out, text + i, end - i);
         }
+        if (!changed) rk_buffer_put(out, text + i, end - i);
         i = end;
     }
-    rk_buffer_put(out, text + done, length - done);
+}
+
+/* ".0" after a whole number that does not fit 64 bits, so that it reads as a real: files of the
+ * wild hold such numbers (model_max_length) where nobody needs them. */
+static bool widen(rk_buffer *out, const char *number, size_t length)
+{
+    if (!too_big(number, length)) return false;
+    rk_buffer_put(out, number, length);
+    rk_buffer_puts(out, ".0");
+    return true;
 }
 
 static json_t *load(const char *text, size_t length, json_error_t *e)
@@ -95,7 +104,7 @@ static json_t *load(const char *text, size_t length, json_error_t *e)
     rk_buffer wide = {0};
 
     if (value || json_error_code(e) != json_error_numeric_overflow) return value;
-    widen(&wide, text, length);
+    change_numbers(&wide, text, length, widen);
     if (!wide.failed) value = json_loadb(wide.data, wide.length, JSON_REJECT_DUPLICATES, e);
     rk_buffer_free(&wide);
     return value;
@@ -251,33 +260,13 @@ const char *rk_json_real(char out[RK_REAL_SIZE], double x)
     return out;
 }
 
-/* Copies text with the reals that jansson wrote long put short. */
-static void shorten(rk_buffer *out, const char *text, size_t length)
+/* Reals that jansson wrote long. */
+static bool shorten(rk_buffer *out, const char *number, size_t length)
 {
-    bool quoted = false;
-    size_t i = 0, done = 0;
-    while (i < length) {
-        const char c = text[i];
-        size_t end = i + 1;
-        if (quoted) {
-            if (c == '\\')
-                end = i + 2;
-            else if (c == '"')
-                quoted = false;
-        } else if (c == '"') {
-            quoted = true;
-        } else if (c == '-' || (c >= '0' && c <= '9')) {
-            char real[RK_REAL_SIZE];
-            end = number_end(text, length, i);
-            if (end - i > 16 && strcspn(text + i, ".e") < end - i) {
-                rk_buffer_put(out, text + done, i - done);
-                rk_buffer_puts(out, rk_json_real(real, strtod(text + i, NULL)));
-                done = end;
-            }
-        }
-        i = end;
-    }
-    rk_buffer_put(out, text + done, length - done);
+    char real[RK_REAL_SIZE];
+    if (length <= 16 || strcspn(number, ".e") >= length) return false;
+    rk_buffer_puts(out, rk_json_real(real, strtod(number, NULL)));
+    return true;
 }
 
 char *rk_json_text(const json_t *value, size_t indent)
@@ -286,7 +275,7 @@ char *rk_json_text(const json_t *value, size_t indent)
     rk_buffer out = {0};
 
     if (!text) return NULL;
-    shorten(&out, text, strlen(text));
+    change_numbers(&out, text, strlen(text), shorten);
     rk_free(text);
     return rk_buffer_take(&out);
 }
