@@ -18,39 +18,47 @@
 
 /* c = a b in every layout, with and without bias and sum, against double. The bound is that of a
  * sum of k products: k eps sum |a b|. */
-static void test_products(void **state)
+/* Every layout, with and without bias and addition, against sums in double. */
+static void check_products(size_t m, size_t n, size_t k)
 {
-    enum { M = 7, N = 11, K = 29 };
-    float a[M * K], b[K * N], at[K * M], bt[N * K], bias[N], c[M * N], c0[M * N];
+    enum { MOST = 29 * 2048 };
+    static float a[MOST], b[MOST], at[MOST], bt[MOST], bias[MOST], c[MOST], c0[MOST];
     rk_rng r = {1, 2, 0};
     rk_matmul *mm;
-    (void)state;
 
-    for (size_t i = 0; i < M * K; i++) a[i] = at[i % K * M + i / K] = rk_rng_normal(&r);
-    for (size_t i = 0; i < K * N; i++) b[i] = bt[i % N * K + i / N] = rk_rng_normal(&r);
-    for (size_t i = 0; i < N; i++) bias[i] = rk_rng_normal(&r);
-    for (size_t i = 0; i < M * N; i++) c0[i] = rk_rng_normal(&r);
+    assert_true(m * k <= MOST && k * n <= MOST && m * n <= MOST);
+    for (size_t i = 0; i < m * k; i++) a[i] = at[i % k * m + i / k] = rk_rng_normal(&r);
+    for (size_t i = 0; i < k * n; i++) b[i] = bt[i % n * k + i / n] = rk_rng_normal(&r);
+    for (size_t i = 0; i < n; i++) bias[i] = rk_rng_normal(&r);
+    for (size_t i = 0; i < m * n; i++) c0[i] = rk_rng_normal(&r);
     assert_int_equal(rk_matmul_new(&mm, NULL), RK_OK);
     for (unsigned mode = 0; mode < 16; mode++) {
-        const rk_operand x = mode & 1 ? (rk_operand){at, M, true} : (rk_operand){a, K, false};
-        const rk_operand y = mode & 2 ? (rk_operand){bt, K, true} : (rk_operand){b, N, false};
+        const rk_operand x = mode & 1 ? (rk_operand){at, m, true} : (rk_operand){a, k, false};
+        const rk_operand y = mode & 2 ? (rk_operand){bt, k, true} : (rk_operand){b, n, false};
         memcpy(c, c0, sizeof c);
-        assert_int_equal(rk_matmul_run(mm, c, N, mode & 4, x, y, mode & 8 ? bias : NULL, M, N, K,
+        assert_int_equal(rk_matmul_run(mm, c, n, mode & 4, x, y, mode & 8 ? bias : NULL, m, n, k,
                                        RK_DT_F32, NULL),
                          RK_OK);
-        for (size_t i = 0; i < M; i++) {
-            for (size_t j = 0; j < N; j++) {
+        for (size_t i = 0; i < m; i++) {
+            for (size_t j = 0; j < n; j++) {
                 double want = mode & 8 ? (double)bias[j] : 0.0, size = fabs(want) + 1.0;
-                for (size_t k = 0; k < K; k++) {
-                    want += (double)a[i * K + k] * (double)b[k * N + j];
-                    size += fabs((double)a[i * K + k] * (double)b[k * N + j]);
+                for (size_t l = 0; l < k; l++) {
+                    want += (double)a[i * k + l] * (double)b[l * n + j];
+                    size += fabs((double)a[i * k + l] * (double)b[l * n + j]);
                 }
-                if (mode & 4) want += (double)c0[i * N + j];
-                assert_true(fabs((double)c[i * N + j] - want) <= K * 0x1p-23 * size);
+                if (mode & 4) want += (double)c0[i * n + j];
+                assert_true(fabs((double)c[i * n + j] - want) <= (double)k * 0x1p-23 * size);
             }
         }
     }
     rk_matmul_free(mm);
+}
+
+static void test_products(void **state)
+{
+    (void)state;
+    check_products(7, 11, 29);
+    check_products(3, 2048, 29); /* rows that fall together: done in halves */
 }
 
 static void test_loss(void **state)
