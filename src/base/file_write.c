@@ -313,10 +313,24 @@ static rk_status pour(const char *temp, const char *path, const char *last, enum
     return st ? st : pour_one(temp, path, last, what, err);
 }
 
+/* Without the old one of it, a kill between the moves leaves no mixture of old and new files that
+ * could be taken for a whole. */
+static rk_status remove_file(const char *path, const char *name, rk_error *err)
+{
+    char *file = rk_path_join(path, name);
+    rk_status st = file ? RK_OK : rk_fail(err, RK_E_MEMORY, "out of memory");
+
+    if (!st && unlink(file) < 0 && errno != ENOENT) st = io_fail(err, file, "removing");
+    if (!st) st = sync_folder(path, err);
+    rk_free(file);
+    return st;
+}
+
 rk_status rk_dir_pour(const char *temp, const char *path, const char *last, rk_error *err)
 {
     rk_status st = sync_folder(temp, err);
     if (!st) st = pour(temp, path, last, LOOK, err);
+    if (!st) st = remove_file(path, last, err);
     if (!st) st = pour(temp, path, last, MOVE, err);
     if (!st) st = sync_folder(path, err);
     if (!st) rk_dir_remove(temp);

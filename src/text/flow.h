@@ -17,7 +17,9 @@ typedef struct rk_flow {
     size_t first;
 } rk_flow;
 
-/* Appends; from_first: the bytes come from the text's first character. */
+/* Appends; from_first: the bytes come from the text's first character. Past RK_FLOW_MAX bytes it
+ * fails as it does without memory: no line of RK_LINE_MAX grows so far by any normal form. */
+enum { RK_FLOW_MAX = 64 << 20 };
 void rk_flow_put(rk_flow *f, const char *bytes, size_t length, bool from_first);
 void rk_flow_put_char(rk_flow *f, uint32_t cp, bool from_first);
 
@@ -149,7 +151,8 @@ typedef struct rk_steps {
 
 void rk_steps_free(rk_steps *s);    /* takes NULL */
 
-/* Normalises: the result is the flow returned, valid until the next call; NULL when out of memory.
+/* Normalises: the result is the flow returned, valid until the next call; NULL when out of memory
+ * or when the text has grown past RK_FLOW_MAX.
  * at_start: text starts the whole text. */
 const rk_flow *rk_steps_normalize(const rk_steps *s, rk_work *w, const char *text, size_t length,
                                   bool at_start);

@@ -10,6 +10,8 @@
 
 void rk_flow_put(rk_flow *f, const char *bytes, size_t length, bool from_first)
 {
+    /* steps that replace a character by many, one after another, would grow without end */
+    if (length > RK_FLOW_MAX - f->text.length) f->text.failed = true;
     rk_buffer_put(&f->text, bytes, length);
     if (from_first) f->first = f->text.length;
 }
@@ -23,6 +25,7 @@ void rk_flow_put_char(rk_flow *f, uint32_t cp, bool from_first)
 static void clear(rk_flow *f)
 {
     rk_buffer_clear(&f->text);
+    f->text.failed = false; /* of an earlier text */
     f->first = 0;
 }
 
@@ -212,14 +215,15 @@ const rk_flow *rk_steps_normalize(const rk_steps *s, rk_work *w, const char *tex
     clear(in);
     rk_flow_put(in, text, length, false);
     if (at_start) in->first = rk_utf8_length(text, length);
-    for (size_t i = 0; i < s->norms; i++) {
+    clear(out);
+    for (size_t i = 0; i < s->norms && !in->text.failed; i++) {
         clear(out);
         apply(out, &w->scratch, &s->norm[i], in);
         other = in;
         in = out;
         out = other;
     }
-    return w->flow[0].text.failed || w->flow[1].text.failed ? NULL : in;
+    return in->text.failed ? NULL : in;
 }
 
 /* ---- parting ---- */

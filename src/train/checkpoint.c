@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/buffer.h"
 #include "base/checksum.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -30,21 +31,21 @@ rk_status rk_run_lock(rk_run *r, rk_error *err)
     char *path = rk_path_join(r->o->out, ".lock");
     struct stat held, there;
     rk_status st = RK_OK;
-    int fd;
+    int fd, failed;
 
     if (!path) return rk_fail(err, RK_E_MEMORY, "out of memory");
     fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
-    if (fd < 0)
+    failed = fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 ? errno : 0;
+    if (failed && failed != EWOULDBLOCK)
         st = rk_fail(err, RK_E_OUTPUT, "%s: cannot make a lock there: %s", r->o->out,
-                     strerror(errno));
+                     strerror(failed));
     /* a run that ends removes the file's name: what is locked must still be what is found there */
-    else if (flock(fd, LOCK_EX | LOCK_NB) < 0 || fstat(fd, &held) < 0 || stat(path, &there) < 0 ||
-             held.st_ino != there.st_ino || held.st_dev != there.st_dev) {
+    else if (failed || fstat(fd, &held) < 0 || stat(path, &there) < 0 ||
+             held.st_ino != there.st_ino || held.st_dev != there.st_dev)
         st = rk_fail(err, RK_E_OUTPUT, "%s: another run is training into this folder", r->o->out);
-        close(fd);
-    } else {
+    else
         r->lock = fd;
-    }
+    if (st && fd >= 0) close(fd);
     rk_free(path);
     return st;
 }
@@ -136,16 +137,25 @@ static char *checkpoint_path(const rk_run *r, size_t step)
     return rk_path_join(r->o->out, name);
 }
 
-/* The step of a folder named checkpoint-<step>, or 0. */
-static size_t step_of(const char *name)
+/* The step of a checkpoint of ours, or 0: other trainers use the same names for folders, but put no
+ * state.json into them. */
+static size_t step_of(const rk_run *r, const char *name)
 {
-    char *end;
+    char *end, *folder, *state;
     unsigned long long n;
+    bool ours;
+
     if (strncmp(name, PREFIX, sizeof PREFIX - 1) != 0) return 0;
     if (name[sizeof PREFIX - 1] < '1' || name[sizeof PREFIX - 1] > '9') return 0;
     errno = 0;
     n = strtoull(name + sizeof PREFIX - 1, &end, 10);
-    return *end || errno ? 0 : (size_t)n;
+    if (*end || errno) return 0;
+    folder = rk_path_join(r->o->out, name);
+    state = folder ? rk_path_join(folder, "state.json") : NULL;
+    ours = state && rk_path_exists(state);
+    rk_free(state);
+    rk_free(folder);
+    return ours ? (size_t)n : 0;
 }
 
 /* The largest step below `below` that has a folder, 0 when there is none. */
@@ -156,7 +166,7 @@ static size_t newest(const rk_run *r, size_t below)
     size_t best = 0;
     if (!d) return 0;
     while ((e = readdir(d))) {
-        const size_t step = step_of(e->d_name);
+        const size_t step = step_of(r, e->d_name);
         if (step > best && step < below) best = step;
     }
     closedir(d);
@@ -182,6 +192,18 @@ static bool left_over(const char *name)
     return false;
 }
 
+/* Under a name that tells what a kill may leave of it; half a checkpoint would be nobody's. */
+static void remove_checkpoint(const char *path)
+{
+    rk_buffer b = {0};
+
+    rk_buffer_printf(&b, "%s.tmp-remove", path);
+    if (b.failed) return;
+    rk_dir_remove(b.data);
+    if (rename(path, b.data) == 0) rk_dir_remove(b.data);
+    rk_buffer_free(&b);
+}
+
 /* Removes all checkpoints but `keep` (0: none is kept), and what killed saves left. Called under
  * the run's lock. */
 static void remove_others(const rk_run *r, size_t keep)
@@ -190,12 +212,13 @@ static void remove_others(const rk_run *r, size_t keep)
     const struct dirent *e;
     if (!d) return;
     while ((e = readdir(d))) {
-        const size_t step = step_of(e->d_name);
+        const size_t step = step_of(r, e->d_name);
         const bool left = left_over(e->d_name);
         char *path;
         if (!left && (step == 0 || step == keep)) continue;
         path = rk_path_join(r->o->out, e->d_name);
-        if (path && (!left || unlink(path) < 0)) rk_dir_remove(path);
+        if (path && !left) remove_checkpoint(path);
+        if (path && left && unlink(path) < 0) rk_dir_remove(path);
         rk_free(path);
     }
     closedir(d);
@@ -483,21 +506,24 @@ static rk_status load_one(rk_run *r, const char *folder, rk_error *err)
 
 rk_status rk_checkpoint_load(rk_run *r, rk_error *err)
 {
-    size_t step = newest(r, SIZE_MAX);
-    rk_status st;
+    const size_t last = newest(r, SIZE_MAX);
+    rk_error why, first = {RK_OK, ""};
 
-    if (!step)
+    if (!last)
         return rk_fail(err, RK_E_OPEN, "%s: there is no checkpoint to resume from", r->o->out);
-    for (;;) {
+    for (size_t step = last; step; step = newest(r, step)) {
         char *folder = checkpoint_path(r, step);
-        st = folder ? load_one(r, folder, err) : rk_fail(err, RK_E_MEMORY, "out of memory");
+        const rk_status st =
+            folder ? load_one(r, folder, &why) : rk_fail(&why, RK_E_MEMORY, "out of memory");
         rk_free(folder);
         if (!st) {
             r->best_at = step;
             return RK_OK;
         }
-        step = newest(r, step);
-        if (!step || st == RK_E_MEMORY) return st;
-        if (err) rk_say(r, "%s; trying an older checkpoint", err->message);
+        /* the newest is the one that was meant */
+        if (step == last || st == RK_E_MEMORY) first = why;
+        if (st == RK_E_MEMORY) break;
+        if (newest(r, step)) rk_say(r, "%s; trying an older checkpoint", why.message);
     }
+    return rk_fail(err, first.code, "%s", first.message);
 }

@@ -86,8 +86,9 @@ rk_status rk_run_finish(rk_run *r, rk_error *err)
 
     if (!st) st = rk_checkpoint_best(r, err);
     /* All files are written before the first takes its place, and the checkpoint goes last: what a
-     * kill leaves is the old folder, or something that can be resumed. Weights come in last, so
-     * that a new folder is no model before it is whole. */
+     * kill leaves is the old folder, or something that can be resumed (calibration alone has no
+     * checkpoint and is run again). The old weights go first and the new ones come last, so that
+     * what is there in between is no model. */
     if (!st) st = rk_dir_temp(&temp, name, err);
     if (!st) st = save_weights(r, temp, err);
     if (!st) st = save_quant(r, temp, err);

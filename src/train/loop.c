@@ -327,10 +327,9 @@ static rk_status train(rk_run *r, rk_error *err)
     if (!st && r->about) rk_say(r, "%s", r->about);
     if (r->o->resume) {
         if (!st) rk_say(r, "going on after step %zu of %zu", r->step, r->total);
-    } else if (rk_checkpoint_exists(r)) {
+    } else if (rk_checkpoint_exists(r)) { /* it stays until there is a newer one */
         rk_say(r, "%s: an unfinished run is there and is begun anew (--resume would go on with it)",
                r->o->out);
-        rk_checkpoint_clear(r);
     }
     if (!st) st = make_net(r, err);
     if (!st && r->o->qat == RK_QAT_INT8 && r->step == 0) st = rk_run_calibrate(r, err);

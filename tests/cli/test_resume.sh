@@ -105,6 +105,19 @@ start=start2
 refuse_resume 'mixed/.*another run: base model was' mixed
 start=start
 
+# Folders of the same name that are not ours stay, and a checkpoint stays until a newer one stands.
+cp -r mixed kept
+mkdir kept/checkpoint-5
+echo theirs >kept/checkpoint-5/trainer_state.json
+probe_run 17 model=start "${common[@]}" out=kept qat=int8 stop_at=3 stop_kind=calibrate
+check "the old checkpoint is kept" [ -e kept/checkpoint-14/state.json ]
+probe_run 17 model=start "${common[@]}" out=kept stop_at=3
+check "the new one replaces it" [ -e kept/checkpoint-3 ]
+check "the old one is gone" [ ! -e kept/checkpoint-14 ]
+probe_run 0 model=start "${common[@]}" out=kept resume=1
+check "a folder of another trainer stays" [ "$(cat kept/checkpoint-5/trainer_state.json)" = theirs ]
+check "ours are gone" [ ! -e kept/checkpoint-3 ]
+
 # a stop while ranges are measured, before the first step: nothing is left to go on from
 for epochs in 0 2; do
     probe_run 17 epochs=$epochs model=start "${common[@]}" out=early qat=int8 stop_at=3 \

@@ -157,6 +157,29 @@ static void test_unigram_refused(void **state)
 
 #define STEP(kind, step) U("") ", \"" kind "\": " step "}"
 
+/* Steps that each make ten of one end at the limit, and the next text is none the worse. */
+static void test_steps_without_end(void **state)
+{
+    const char *step = "{\"type\": \"Replace\", \"pattern\": {\"String\": \"a\"}, "
+                       "\"content\": \"aaaaaaaaaa\"}";
+    rk_buffer json = {0};
+    rk_ids ids = {0};
+    rk_tokenizer *t;
+    bool cut;
+    (void)state;
+
+    rk_buffer_puts(&json, U("") ", \"normalizer\": {\"type\": \"Sequence\", \"normalizers\": [");
+    for (int i = 0; i < 20; i++) rk_buffer_printf(&json, "%s%s", i ? ", " : "", step);
+    rk_buffer_puts(&json, "]}}");
+    t = open_json(json.data);
+    if (!t) fail_msg("%s", err.message);
+    assert_int_equal(rk_tokenizer_encode(t, "a", 1, 64, &ids, &cut, &err), RK_E_MEMORY);
+    assert_int_equal(rk_tokenizer_encode(t, "b", 1, 64, &ids, &cut, &err), RK_OK);
+    rk_ids_clear(&ids);
+    rk_tokenizer_close(t);
+    rk_buffer_free(&json);
+}
+
 static void test_steps_refused(void **state)
 {
     (void)state;
@@ -339,7 +362,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_unigram),       cmocka_unit_test(test_bpe),
         cmocka_unit_test(test_bpe_refused),   cmocka_unit_test(test_unigram_refused),
-        cmocka_unit_test(test_steps_refused), cmocka_unit_test(test_many_steps),
+        cmocka_unit_test(test_steps_refused),
+        cmocka_unit_test(test_steps_without_end), cmocka_unit_test(test_many_steps),
         cmocka_unit_test(test_wild_table),    cmocka_unit_test(test_frame),
         cmocka_unit_test(test_empty_row),     cmocka_unit_test(test_folder),
         cmocka_unit_test(test_memory),        cmocka_unit_test(test_long),
