@@ -175,13 +175,13 @@ static rk_status run(rk_matmul *mm, float *c, size_t ldc, bool add, rk_operand a
     return RK_OK;
 }
 
-/* oneDNN 3.2 is three times slower in float where the rows of B and C are whole and lie a multiple
- * of 4096 bytes apart, so that they fall on the same sets of the cache: 140 of 400 GFLOP/s. */
-static bool falls_together(rk_operand b, size_t ldc, size_t n, rk_dtype type)
+/* Float products of oneDNN 3.2 are slow from about 2,048 columns on where the rows of B and of C are
+ * whole: 170 of 400 GFLOP/s at 3,072 columns, 1.1 to 1.3 times at the others that were tried. In
+ * halves, or with a longer stride of either, they are not; doc/SPEED.md has the numbers. */
+static bool slow_whole(rk_operand b, size_t ldc, size_t n, rk_dtype type)
 {
-    enum { PAGE = 4096 / sizeof(float) };
-    return type == RK_DT_F32 && !b.transposed && b.ld == n && ldc == n && n % PAGE == 0 &&
-           n >= 2 * PAGE;
+    enum { WIDE = 2048 };
+    return type == RK_DT_F32 && !b.transposed && b.ld == n && ldc == n && n >= WIDE;
 }
 
 rk_status rk_matmul_run(rk_matmul *mm, float *c, size_t ldc, bool add, rk_operand a, rk_operand b,
@@ -192,7 +192,7 @@ rk_status rk_matmul_run(rk_matmul *mm, float *c, size_t ldc, bool add, rk_operan
     rk_operand right = b;
     rk_status st;
 
-    if (!falls_together(b, ldc, n, type))
+    if (!slow_whole(b, ldc, n, type))
         return run(mm, c, ldc, add, a, b, bias, m, n, k, type, err);
     right.data = (const float *)b.data + half;
     st = run(mm, c, ldc, add, a, b, bias, m, half, k, type, err);
