@@ -40,9 +40,12 @@ def probe(folder, rows, labels, compute="f32", qat="none"):
         starts = np.cumsum([0] + [len(r) for r in rows]).astype(np.int32)
         save_file({"ids": np.concatenate([np.asarray(r, np.int32) for r in rows]), "starts": starts,
                    "labels": np.asarray(labels, np.int32)}, f"{tmp}/in.safetensors")
-        subprocess.run([BUILD / "probe/net_probe", folder, f"{tmp}/in.safetensors",
-                        f"{tmp}/out.safetensors", compute, qat, f"{tmp}/ranges.safetensors"],
-                       check=True)
+        ran = subprocess.run([BUILD / "probe/net_probe", folder, f"{tmp}/in.safetensors",
+                              f"{tmp}/out.safetensors", compute, qat, f"{tmp}/ranges.safetensors"],
+                             stderr=subprocess.PIPE, text=True)
+        if compute == "bf16" and "no bf16 product for this processor" in ran.stderr:
+            return None, None
+        assert ran.returncode == 0, f"net_probe: exit {ran.returncode}: {ran.stderr}"
         ranges = load_file(f"{tmp}/ranges.safetensors") if qat == "int8" else None
         return load_file(f"{tmp}/out.safetensors"), ranges
 
@@ -102,6 +105,9 @@ def float_case(name, folder, rows, labels):
     got, _ = probe(folder, rows, labels)
     compare(name, got, logits, grads, 1e-4, 1e-4)
     half, _ = probe(folder, rows, labels, "bf16")
+    if half is None:
+        print(f"SKIP: {name} in bf16: this processor has no such products")
+        return
     compare(name + " bf16", half, logits, grads, 5e-2, 5e-2)
 
 
