@@ -93,22 +93,21 @@ def table(file, kind, name, rows):
 
 
 def range_table(file, name, found):
-    table(file, "rk_form_range", name,
+    table(file, "rk_char_range", name,
           ([f"0x{a:x}", f"0x{b:x}", str(k)] for a, b, k in ranges(found)))
 
 
 def header(file, guard):
     print(f"/* Made by tools/make_form_tables.py from tokenizers {tokenizers.__version__}; do not "
-          f"edit. */\n#ifndef {guard}\n#define {guard}\n\n#include <stdint.h>\n", file=file)
+          f"edit. */\n#ifndef {guard}\n#define {guard}\n\n#include <stdint.h>\n\n#include \"text/unicode.h\"\n", file=file)
 
 
 def main():
     folder = sys.argv[1]
     with open(f"{folder}/form_tables.h", "w", encoding="ascii") as file:
         header(file, "RK_TEXT_FORM_TABLES_H")
-        print("typedef struct rk_form_range {\n    uint32_t first, last;\n    uint8_t bits;\n"
-              "} rk_form_range;\n\ntypedef struct rk_form_pair {\n"
-              "    uint32_t first, second, composed;\n} rk_form_pair;\n", file=file)
+        print("typedef struct rk_form_pair {\n    uint32_t first, second, composed;\n"
+              "} rk_form_pair;\n", file=file)
         range_table(file, "combining_ranges", orders())
         range_table(file, "uncompat_ranges", dict.fromkeys(same(), 1))
         table(file, "rk_form_pair", "composed_pairs",
@@ -116,7 +115,6 @@ def main():
         print("#endif", file=file)
     with open(f"{folder}/pattern_tables.h", "w", encoding="ascii") as file:
         header(file, "RK_TEXT_PATTERN_TABLES_H")
-        print("#include \"text/form_tables.h\"\n", file=file)
         range_table(file, "pattern_ranges", classes())
         print("#endif", file=file)
 

@@ -128,13 +128,11 @@ def main():
           f"{tokenizers.__version__}; do not edit. */")
     print("#ifndef RK_TEXT_UNICODE_TABLES_H\n#define RK_TEXT_UNICODE_TABLES_H\n")
     print('#include <stdint.h>\n\n#include "text/unicode.h"')
-    print("\ntypedef struct rk_class_range {\n    uint32_t first, last;\n    uint8_t bits;\n"
-          "} rk_class_range;")
     print("\ntypedef struct rk_lower_range {\n    uint32_t first, last;\n    int32_t step, delta;\n"
           "} rk_lower_range;")
-    table("class_ranges", "rk_class_range", runs(classes().items()),
+    table("class_ranges", "rk_char_range", runs(classes().items()),
           "1 removed, 2 white space, 4 mark, 8 punctuation, 16 Han")
-    table("order_ranges", "rk_class_range", runs(reordered().items()),
+    table("order_ranges", "rk_char_range", runs(reordered().items()),
           "kept by the stripping of accents and moved: canonical combining class")
     table("undecomposed", "uint32_t", list(undecomposed()),
           "decomposed by newer Unicode versions only")

@@ -243,12 +243,12 @@ void rk_net_refresh_rows(rk_net *net, size_t param, size_t first, size_t rows,
 
 void rk_net_refresh(rk_net *net)
 {
-    enum { TABLES = 3, PIECE = 64 };
+    enum { PIECE = 64 };
     uint64_t clamped = 0, subnormal = 0;
 
     net->half = (rk_half_counts){0, 0};
     if (!net->work && !net->w16) return;
-    for (size_t i = TABLES; i < net->params->params; i++) {
+    for (size_t i = RK_TABLES; i < net->params->params; i++) {
         const rk_param *q = &net->params->param[i];
 #pragma omp parallel for schedule(static) reduction(+ : clamped, subnormal)
         for (size_t r = 0; r < q->dim[0]; r += PIECE) {

@@ -12,6 +12,8 @@
 #include "encoder/config.h"
 #include "file/model_folder.h"
 
+enum { RK_TABLES = 3 }; /* word, position and type: the first of the list */
+
 typedef struct rk_param {
     char name[96];        /* "bert.encoder.layer.0.attention.self.query.weight" */
     size_t rank, dim[2];  /* a vector has rank 1, dim[1] = 1 */

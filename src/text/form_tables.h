@@ -4,16 +4,13 @@
 
 #include <stdint.h>
 
-typedef struct rk_form_range {
-    uint32_t first, last;
-    uint8_t bits;
-} rk_form_range;
+#include "text/unicode.h"
 
 typedef struct rk_form_pair {
     uint32_t first, second, composed;
 } rk_form_pair;
 
-static const rk_form_range combining_ranges[] = {
+static const rk_char_range combining_ranges[] = {
     {0x300, 0x314, 230}, {0x315, 0x315, 232}, {0x316, 0x319, 220}, {0x31a, 0x31a, 232},
     {0x31b, 0x31b, 216}, {0x31c, 0x320, 220}, {0x321, 0x322, 202}, {0x323, 0x326, 220},
     {0x327, 0x328, 202}, {0x329, 0x333, 220}, {0x334, 0x338, 1}, {0x339, 0x33c, 220},
@@ -102,7 +99,7 @@ static const rk_form_range combining_ranges[] = {
     {0x1e8d0, 0x1e8d6, 220}, {0x1e944, 0x1e949, 230}, {0x1e94a, 0x1e94a, 7},
 };
 
-static const rk_form_range uncompat_ranges[] = {
+static const rk_char_range uncompat_ranges[] = {
     {0x32ff, 0x32ff, 1}, {0xa7f1, 0xa7f4, 1}, {0xab69, 0xab69, 1}, {0x10781, 0x10785, 1},
     {0x10787, 0x107b0, 1}, {0x107b2, 0x107ba, 1}, {0x11938, 0x11938, 1}, {0x1ccd6, 0x1ccf9, 1},
     {0x1e030, 0x1e06d, 1}, {0x1f16c, 0x1f16c, 1}, {0x1fbf0, 0x1fbf9, 1},

@@ -15,26 +15,14 @@
 enum { PARTS_MAX = 32, HANGUL_L = 0x1100, HANGUL_V = 0x1161, HANGUL_T = 0x11a7, HANGUL = 0xac00,
        HANGUL_LS = 19, HANGUL_VS = 21, HANGUL_TS = 28 };
 
-static unsigned bits_of(const rk_form_range *range, size_t count, uint32_t cp)
-{
-    size_t lo = 0, hi = count;
-    while (lo < hi) {
-        const size_t mid = (lo + hi) / 2;
-        if (cp < range[mid].first) hi = mid;
-        else if (cp > range[mid].last) lo = mid + 1;
-        else return range[mid].bits;
-    }
-    return 0;
-}
-
 unsigned rk_pattern_class(uint32_t cp)
 {
-    return bits_of(pattern_ranges, COUNT(pattern_ranges), cp);
+    return rk_char_bits(pattern_ranges, COUNT(pattern_ranges), cp);
 }
 
 static uint8_t order_of(uint32_t cp)
 {
-    return cp < 0x300 ? 0 : (uint8_t)bits_of(combining_ranges, COUNT(combining_ranges), cp);
+    return cp < 0x300 ? 0 : (uint8_t)rk_char_bits(combining_ranges, COUNT(combining_ranges), cp);
 }
 
 static uint32_t compose_hangul(uint32_t a, uint32_t b)
@@ -67,7 +55,7 @@ static size_t decompose(uint32_t out[PARTS_MAX], uint32_t cp, bool compat)
     utf8proc_ssize_t n;
     int last = 0;
 
-    if (cp < 0xa0 || !compat || bits_of(uncompat_ranges, COUNT(uncompat_ranges), cp))
+    if (cp < 0xa0 || !compat || rk_char_bits(uncompat_ranges, COUNT(uncompat_ranges), cp))
         return rk_char_decompose(out, cp);
     n = utf8proc_decompose_char((utf8proc_int32_t)cp, part, PARTS_MAX,
                                 UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT, &last);

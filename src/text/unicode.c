@@ -6,7 +6,7 @@
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
-static unsigned bits_of(const rk_class_range *range, size_t count, uint32_t cp)
+unsigned rk_char_bits(const rk_char_range *range, size_t count, uint32_t cp)
 {
     size_t lo = 0, hi = count;
     while (lo < hi) {
@@ -20,12 +20,12 @@ static unsigned bits_of(const rk_class_range *range, size_t count, uint32_t cp)
 
 unsigned rk_char_class(uint32_t cp)
 {
-    return bits_of(class_ranges, COUNT(class_ranges), cp);
+    return rk_char_bits(class_ranges, COUNT(class_ranges), cp);
 }
 
 uint8_t rk_char_order(uint32_t cp)
 {
-    return (uint8_t)bits_of(order_ranges, COUNT(order_ranges), cp);
+    return (uint8_t)rk_char_bits(order_ranges, COUNT(order_ranges), cp);
 }
 
 bool rk_char_mark_starts(uint32_t cp)

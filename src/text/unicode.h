@@ -16,6 +16,14 @@ enum {
     RK_CHAR_HAN = 16       /* set apart by spaces */
 };
 
+/* A table of properties: ranges in ascending order, none overlapping. */
+typedef struct rk_char_range {
+    uint32_t first, last;
+    uint8_t bits;
+} rk_char_range;
+/* The bits of the range that holds cp, 0 where none does. */
+unsigned rk_char_bits(const rk_char_range *range, size_t count, uint32_t cp);
+
 /* The RK_CHAR_ bits of a scalar value. */
 unsigned rk_char_class(uint32_t cp);
 

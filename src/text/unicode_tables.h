@@ -6,18 +6,13 @@
 
 #include "text/unicode.h"
 
-typedef struct rk_class_range {
-    uint32_t first, last;
-    uint8_t bits;
-} rk_class_range;
-
 typedef struct rk_lower_range {
     uint32_t first, last;
     int32_t step, delta;
 } rk_lower_range;
 
 /* 1 removed, 2 white space, 4 mark, 8 punctuation, 16 Han */
-static const rk_class_range class_ranges[] = {
+static const rk_char_range class_ranges[] = {
     {0x0, 0x8, 1}, {0x9, 0xa, 2}, {0xb, 0xc, 3}, {0xd, 0xd, 2}, {0xe, 0x1f, 1}, {0x20, 0x20, 2},
     {0x21, 0x2f, 8}, {0x3a, 0x40, 8}, {0x5b, 0x60, 8}, {0x7b, 0x7e, 8}, {0x7f, 0x84, 1},
     {0x85, 0x85, 3}, {0x86, 0x9f, 1}, {0xa0, 0xa0, 2}, {0xa1, 0xa1, 8}, {0xa7, 0xa7, 8},
@@ -130,7 +125,7 @@ static const rk_class_range class_ranges[] = {
 };
 
 /* kept by the stripping of accents and moved: canonical combining class */
-static const rk_class_range order_ranges[] = {
+static const rk_char_range order_ranges[] = {
     {0x8d4, 0x8e1, 230}, {0x1b44, 0x1b44, 9}, {0x1baa, 0x1baa, 9}, {0x1bf2, 0x1bf3, 9},
     {0x1dfb, 0x1dfb, 230}, {0x302e, 0x302f, 224}, {0xa953, 0xa953, 9}, {0xa9c0, 0xa9c0, 9},
     {0x111c0, 0x111c0, 9}, {0x11235, 0x11235, 9}, {0x1134d, 0x1134d, 9}, {0x11442, 0x11442, 9},

@@ -5,7 +5,6 @@
 #include "train/loss.h"
 #include "train/run.h"
 
-
 rk_status rk_run_validate(rk_run *r, rk_metrics *m, double *loss, rk_error *err)
 {
     const rk_encoded *e = &r->valid;

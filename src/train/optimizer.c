@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 
-enum { PIECE = 1 << 14 /* floats of a piece, whole rows */, TABLES = 3 };
+enum { PIECE = 1 << 14 }; /* floats of a piece, whole rows */
 
 typedef struct rk_piece {
     size_t param, first, rows;
@@ -174,8 +174,8 @@ static void step_piece(rk_optimizer *o, const rk_loops *loops, rk_net *net, cons
     const size_t at = q->offset + c->first * q->dim[1], n = c->rows * q->dim[1];
 
     update(o, loops, at, n, s, gscale);
-    if (c->param < TABLES || q->rank == 1) memset(o->grad->block + at, 0, n * sizeof(float));
-    if (net && c->param >= TABLES) rk_net_refresh_rows(net, c->param, c->first, c->rows, counts);
+    if (c->param < RK_TABLES || q->rank == 1) memset(o->grad->block + at, 0, n * sizeof(float));
+    if (net && c->param >= RK_TABLES) rk_net_refresh_rows(net, c->param, c->first, c->rows, counts);
 }
 
 static rk_status remember(rk_optimizer *o, rk_adamw_step s, rk_error *err)
