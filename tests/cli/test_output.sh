@@ -84,6 +84,13 @@ fields "$out" models.model models.precision_ran models.isa models.threads models
     models.batch1.p99_ms models.batches.batch models.batches.rows_per_s \
     models.batches.tokens_per_s models.batches.gflops models.batches.share_of_peak \
     models.peak_gflops
+check "shares are speeds over the peak" python3 - "$out" <<'END'
+import json, sys
+models = json.load(open(sys.argv[1], encoding="utf-8"))["models"]
+shares = [(b["share_of_peak"], b["gflops"] / m["peak_gflops"]) for m in models
+          for b in m["batches"]]
+sys.exit(not shares or any(got <= 0 or abs(got / want - 1) > 1e-9 for got, want in shares))
+END
 one_object compare "$model" open.onnx --data "$sample/valid.tsv"
 fields "$out" rows flipped.to_right flipped.to_wrong mcnemar_p accuracy_drop accuracy_drop_ci95 \
     f1_drop max_logit_diff gate

@@ -16,6 +16,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "support/scratch.h"
+#include "text/flow.h"
 #include "text/tokenizer.h"
 
 #define U(more) "{\"model\": {\"type\": \"Unigram\", \"unk_id\": 0, \"vocab\": [" \
@@ -156,6 +157,22 @@ static void test_unigram_refused(void **state)
 }
 
 #define STEP(kind, step) U("") ", \"" kind "\": " step "}"
+
+/* The limit itself: up to it, and not one byte past it. */
+static void test_flow_limit(void **state)
+{
+    rk_flow f = {0};
+    char *most = calloc(RK_FLOW_MAX, 1);
+    (void)state;
+
+    assert_non_null(most);
+    rk_flow_put(&f, most, RK_FLOW_MAX, false);
+    assert_true(!f.text.failed && f.text.length == RK_FLOW_MAX);
+    rk_flow_put(&f, most, 1, false);
+    assert_true(f.text.failed && f.text.length == RK_FLOW_MAX);
+    rk_buffer_free(&f.text);
+    free(most);
+}
 
 /* Steps that each make ten of one end at the limit, and the next text is none the worse. */
 static void test_steps_without_end(void **state)
@@ -363,6 +380,7 @@ int main(void)
         cmocka_unit_test(test_unigram),       cmocka_unit_test(test_bpe),
         cmocka_unit_test(test_bpe_refused),   cmocka_unit_test(test_unigram_refused),
         cmocka_unit_test(test_steps_refused),
+        cmocka_unit_test(test_flow_limit),
         cmocka_unit_test(test_steps_without_end), cmocka_unit_test(test_many_steps),
         cmocka_unit_test(test_wild_table),    cmocka_unit_test(test_frame),
         cmocka_unit_test(test_empty_row),     cmocka_unit_test(test_folder),
