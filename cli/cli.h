@@ -202,8 +202,6 @@ extern const cli_command cli_cmd_init, cli_cmd_train, cli_cmd_export, cli_cmd_co
     {"compute", "TYPE", "f32", "products in f32 or bf16; weights stay f32", 0},                    \
     {"seed", "N", "42", "of new weights, order and dropout", 0}
 void cli_train_options(cli_args *a, rk_train_options *o);
-/* A state that a training can go on from is in the folder. */
-bool cli_unfinished(const char *folder);
 
 /* The names of the fields of a data file, wherever one is read. */
 #define CLI_FIELD_OPTIONS                                                                          \

@@ -102,7 +102,7 @@ static int make_base(pipeline *p)
 static int look_back(pipe_variant *v, rk_train_options *o)
 {
     if (!o->resume) return CLI_DONE;
-    o->resume = cli_unfinished(v->folder);
+    o->resume = rk_train_unfinished(v->folder);
     if (o->resume || !cli_is_file_in(v->folder, "ringkas.json")) return CLI_DONE;
     return pipe_finished(&v->train, v->folder, o) ? CLI_DONE : CLI_FAILED;
 }
@@ -197,7 +197,6 @@ static int make_files(pipeline *p)
 static int measure(pipeline *p, size_t kind)
 {
     pipe_variant *v = &p->variant[kind];
-    static const char *const flag[] = {"threads", "isa", "text-field", "label-field"};
     static const char *const option[] = {"--threads", "--isa", "--text-field", "--label-field"};
     const char *argv[16] = {"ringkas", "eval", v->file, "--data", p->test, "--json", "--quiet"};
     size_t n = 7;
@@ -206,8 +205,8 @@ static int measure(pipeline *p, size_t kind)
     json_error_t e;
     int code;
 
-    for (size_t i = 0; i < sizeof flag / sizeof flag[0]; i++) {
-        const char *value = cli_text(p->args, flag[i], NULL);
+    for (size_t i = 0; i < sizeof option / sizeof option[0]; i++) {
+        const char *value = cli_text(p->args, option[i] + 2, NULL);
         if (!value) continue;
         argv[n++] = option[i];
         argv[n++] = value;

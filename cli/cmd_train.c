@@ -99,7 +99,7 @@ static int run(cli_args *a)
     cli_progress_end(&progress);
     if (st) {
         code = cli_fail(&err);
-        if (st == RK_E_STOPPED && cli_unfinished(o.out)) cli_say_resume(a);
+        if (st == RK_E_STOPPED && rk_train_unfinished(o.out)) cli_say_resume(a);
         return code;
     }
     result = cli_parse(text);
@@ -114,7 +114,7 @@ static int run(cli_args *a)
 
 static const cli_option options[] = {
     {"model", "DIR", NULL, "folder to start from (Hugging Face layout)", 0},
-    {"train", "FILE", NULL, "training rows: TSV (text TAB label), or CSV by its ending", 0},
+    {"train", "FILE", NULL, "training rows: TSV, CSV or JSON Lines by the ending", 0},
     {"valid", "FILE", NULL, "validation rows; the epoch of best weighted F1 is kept", 0},
     {"test", "FILE", NULL, "rows to evaluate the result on", 0},
     CLI_FIELD_OPTIONS,

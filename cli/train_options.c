@@ -1,7 +1,5 @@
-#include <dirent.h>
 #include <float.h>
 #include <limits.h>
-#include <string.h>
 
 #include "cli.h"
 
@@ -37,17 +35,4 @@ void cli_init_sizes(cli_args *a, rk_init_options *o)
     o->max_length = cli_count(a, "max-length", o->max_length, 2, 1 << 20);
     if (!a->wrong && o->heads && o->hidden % o->heads)
         cli_misuse(a, "--hidden %zu is not a multiple of --heads %zu", o->hidden, o->heads);
-}
-
-bool cli_unfinished(const char *folder)
-{
-    static const char prefix[] = "checkpoint-";
-    DIR *d = opendir(folder);
-    const struct dirent *e;
-    bool found = false;
-
-    while (d && !found && (e = readdir(d)))
-        found = strncmp(e->d_name, prefix, sizeof prefix - 1) == 0 && !strstr(e->d_name, ".tmp-");
-    if (d) closedir(d);
-    return found;
 }

@@ -181,6 +181,9 @@ typedef struct rk_train_options {
 
 RK_API void rk_train_defaults(rk_train_options *options);
 
+/* True when the folder holds a state that a training with `resume` can go on from. */
+RK_API bool rk_train_unfinished(const char *out);
+
 /* Fine-tunes, keeps the epoch of best weighted F1 on the validation rows, and writes the model
  * folder. *json: see doc/FORMATS.md "train". */
 RK_API rk_status rk_train(char **json, const rk_train_options *options, rk_progress_fn progress,

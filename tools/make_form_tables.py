@@ -99,7 +99,8 @@ def range_table(file, name, found):
 
 def header(file, guard):
     print(f"/* Made by tools/make_form_tables.py from tokenizers {tokenizers.__version__}; do not "
-          f"edit. */\n#ifndef {guard}\n#define {guard}\n\n#include <stdint.h>\n\n#include \"text/unicode.h\"\n", file=file)
+          f"edit. */\n#ifndef {guard}\n#define {guard}\n\n#include <stdint.h>\n\n"
+          "#include \"text/unicode.h\"\n", file=file)
 
 
 def main():

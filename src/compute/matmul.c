@@ -175,9 +175,9 @@ static rk_status run(rk_matmul *mm, float *c, size_t ldc, bool add, rk_operand a
     return RK_OK;
 }
 
-/* Float products of oneDNN 3.2 are slow from about 2,048 columns on where the rows of B and of C are
- * whole: 170 of 400 GFLOP/s at 3,072 columns, 1.1 to 1.3 times slower at others. In halves, or with
- * a longer stride of either, they are not; doc/SPEED.md has the numbers. */
+/* Float products of oneDNN 3.2 are slow from about 2,048 columns on where the rows of B and of C
+ * are whole: 170 of 400 GFLOP/s at 3,072 columns, 1.1 to 1.3 times slower at others. In halves,
+ * or with a longer stride of either, they are not; doc/SPEED.md has the numbers. */
 static bool slow_whole(rk_operand b, size_t ldc, size_t n, rk_dtype type)
 {
     enum { WIDE = 2048 };

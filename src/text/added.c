@@ -34,22 +34,6 @@ static rk_status make_set(rk_added_set *set, rk_trie_key *keys, size_t count, co
     return RK_OK;
 }
 
-static bool normalize(const rk_tokenizer *t, rk_work *w, const char *text, size_t length,
-                      const char **clean, size_t *clean_length)
-{
-    if (t->steps) {
-        const rk_flow *flow = rk_steps_normalize(t->steps, w, text, length, true);
-        if (!flow) return false;
-        *clean = flow->text.data ? flow->text.data : "";
-        *clean_length = flow->text.length;
-        return true;
-    }
-    if (!rk_normalize(&w->scratch, &t->norm, text, length)) return false;
-    *clean = w->scratch.data;
-    *clean_length = w->scratch.length;
-    return true;
-}
-
 /* Appends the normalised contents to `names` and points the keys there. */
 static rk_status normalized_keys(const rk_tokenizer *t, rk_trie_key *keys, size_t *count,
                                  rk_buffer *names, const char *where, rk_error *err)
@@ -61,17 +45,18 @@ static rk_status normalized_keys(const rk_tokenizer *t, rk_trie_key *keys, size_
 
     *count = 0;
     for (size_t i = 0; i < t->added_count && !st; i++) {
-        size_t length, clean_length = 0;
-        const char *text = content(t, i, &length), *clean = NULL;
+        size_t length;
+        const char *text = content(t, i, &length);
+        rk_normal clean = {0};
         if (!t->added[i].normalized) continue;
-        if (!normalize(t, &work, text, length, &clean, &clean_length)) names->failed = true;
-        if (!names->failed && clean_length == 0)
+        if (!rk_normal_make(&clean, t, &work, text, length, true)) names->failed = true;
+        if (!names->failed && clean.length == 0)
             st = rk_fail(err, RK_E_FORMAT,
                          "%s: nothing is left of the added token \"%s\" when it is normalised; "
                          "mark it \"normalized\": false", where, rk_quote(name, text, length));
-        keys[*count].length = clean_length;
+        keys[*count].length = clean.length;
         keys[(*count)++].value = (int32_t)i;
-        rk_buffer_put(names, clean, clean_length);
+        rk_buffer_put(names, clean.text, clean.length);
     }
     rk_work_free(&work);
     if (!st && names->failed) st = rk_fail(err, RK_E_MEMORY, "%s: out of memory", where);

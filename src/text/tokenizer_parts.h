@@ -164,6 +164,15 @@ typedef struct rk_word_sink {
  * False when out of memory; a stop by the sink is true. */
 bool rk_words(const rk_tokenizer *t, const char *text, size_t length, rk_word_sink *sink);
 
+/* Text as the tokenizer's normaliser has it, valid until w is used again; `first` of its leading
+ * bytes come from the text's first character (0 where nobody asks). False when out of memory. */
+typedef struct rk_normal {
+    const char *text;
+    size_t length, first;
+} rk_normal;
+bool rk_normal_make(rk_normal *out, const rk_tokenizer *t, rk_work *w, const char *text,
+                    size_t length, bool at_start);
+
 /* Ids of one word (longest match first, the unknown token when a part is not found), appended. */
 bool rk_wordpiece(const rk_tokenizer *t, const char *word, size_t length, rk_ids *ids);
 bool rk_ids_reserve(rk_ids *ids, size_t more);

@@ -66,36 +66,38 @@ static bool split_by_steps(const rk_tokenizer *t, const char *text, size_t lengt
     return true;
 }
 
+bool rk_normal_make(rk_normal *out, const rk_tokenizer *t, rk_work *w, const char *text,
+                    size_t length, bool at_start)
+{
+    if (t->steps) {
+        const rk_flow *flow = rk_steps_normalize(t->steps, w, text, length, at_start);
+        if (!flow) return false;
+        *out = (rk_normal){flow->text.data ? flow->text.data : "", flow->text.length, flow->first};
+        return true;
+    }
+    if (!rk_normalize(&w->scratch, &t->norm, text, length)) return false;
+    *out = (rk_normal){w->scratch.data, w->scratch.length, 0};
+    return true;
+}
+
 /* What lies between the added tokens that are looked for in the raw text. at_start: it starts
  * there. */
 static bool between(const rk_tokenizer *t, const char *text, size_t length, bool at_start,
                     rk_word_sink *sink, bool *failed)
 {
-    size_t from = 0, at = 0, start, stop, index, first = 0;
-    const char *clean;
-    size_t clean_length;
+    size_t from = 0, at = 0, start, stop, index;
+    rk_normal clean;
 
-    if (t->steps) {
-        const rk_flow *flow = rk_steps_normalize(t->steps, &sink->work, text, length, at_start);
-        *failed = !flow;
-        if (!flow) return false;
-        clean = flow->text.data ? flow->text.data : "";
-        clean_length = flow->text.length;
-        first = flow->first;
-    } else {
-        *failed = !rk_normalize(&sink->work.scratch, &t->norm, text, length);
-        if (*failed) return false;
-        clean = sink->work.scratch.data;
-        clean_length = sink->work.scratch.length;
-    }
+    *failed = !rk_normal_make(&clean, t, &sink->work, text, length, at_start);
+    if (*failed) return false;
     for (;;) {
-        const bool found = rk_added_next(t, &t->normalized, clean, clean_length, from, &at, &start,
-                                         &stop, &index);
-        const size_t end = found ? start : clean_length;
-        const size_t own = first > from ? first - from : 0;
-        if (end > from && !(t->steps
-                                ? split_by_steps(t, clean + from, end - from, own, sink, failed)
-                                : split_or_whole(t, clean + from, end - from, sink)))
+        const bool found = rk_added_next(t, &t->normalized, clean.text, clean.length, from, &at,
+                                         &start, &stop, &index);
+        const size_t end = found ? start : clean.length;
+        const size_t own = clean.first > from ? clean.first - from : 0;
+        const char *part = clean.text + from;
+        if (end > from && !(t->steps ? split_by_steps(t, part, end - from, own, sink, failed)
+                                     : split_or_whole(t, part, end - from, sink)))
             return false;
         if (!found) return true;
         if (!sink->token(sink->context, t->added[index].id)) return false;

@@ -139,7 +139,7 @@ static char *checkpoint_path(const rk_run *r, size_t step)
 
 /* The step of a checkpoint of ours, or 0: other trainers use the same names for folders, but put no
  * state.json into them. */
-static size_t step_of(const rk_run *r, const char *name)
+static size_t step_of(const char *out, const char *name)
 {
     char *end, *folder, *state;
     unsigned long long n;
@@ -150,7 +150,7 @@ static size_t step_of(const rk_run *r, const char *name)
     errno = 0;
     n = strtoull(name + sizeof PREFIX - 1, &end, 10);
     if (*end || errno) return 0;
-    folder = rk_path_join(r->o->out, name);
+    folder = rk_path_join(out, name);
     state = folder ? rk_path_join(folder, "state.json") : NULL;
     ours = state && rk_path_exists(state);
     rk_free(state);
@@ -159,23 +159,23 @@ static size_t step_of(const rk_run *r, const char *name)
 }
 
 /* The largest step below `below` that has a folder, 0 when there is none. */
-static size_t newest(const rk_run *r, size_t below)
+static size_t newest(const char *out, size_t below)
 {
-    DIR *d = opendir(r->o->out);
+    DIR *d = opendir(out);
     const struct dirent *e;
     size_t best = 0;
     if (!d) return 0;
     while ((e = readdir(d))) {
-        const size_t step = step_of(r, e->d_name);
+        const size_t step = step_of(out, e->d_name);
         if (step > best && step < below) best = step;
     }
     closedir(d);
     return best;
 }
 
-bool rk_checkpoint_exists(const rk_run *r)
+bool rk_train_unfinished(const char *out)
 {
-    return newest(r, SIZE_MAX) > 0;
+    return newest(out, SIZE_MAX) > 0;
 }
 
 /* The temporary name of a save that was killed: one of our names, and what the writer hangs on it.
@@ -212,7 +212,7 @@ static void remove_others(const rk_run *r, size_t keep)
     const struct dirent *e;
     if (!d) return;
     while ((e = readdir(d))) {
-        const size_t step = step_of(r, e->d_name);
+        const size_t step = step_of(r->o->out, e->d_name);
         const bool left = left_over(e->d_name);
         char *path;
         if (!left && (step == 0 || step == keep)) continue;
@@ -506,12 +506,12 @@ static rk_status load_one(rk_run *r, const char *folder, rk_error *err)
 
 rk_status rk_checkpoint_load(rk_run *r, rk_error *err)
 {
-    const size_t last = newest(r, SIZE_MAX);
+    const size_t last = newest(r->o->out, SIZE_MAX);
     rk_error why, first = {RK_OK, ""};
 
     if (!last)
         return rk_fail(err, RK_E_OPEN, "%s: there is no checkpoint to resume from", r->o->out);
-    for (size_t step = last; step; step = newest(r, step)) {
+    for (size_t step = last; step; step = newest(r->o->out, step)) {
         char *folder = checkpoint_path(r, step);
         const rk_status st =
             folder ? load_one(r, folder, &why) : rk_fail(&why, RK_E_MEMORY, "out of memory");
@@ -523,7 +523,7 @@ rk_status rk_checkpoint_load(rk_run *r, rk_error *err)
         /* the newest is the one that was meant */
         if (step == last || st == RK_E_MEMORY) first = why;
         if (st == RK_E_MEMORY) break;
-        if (newest(r, step)) rk_say(r, "%s; trying an older checkpoint", why.message);
+        if (newest(r->o->out, step)) rk_say(r, "%s; trying an older checkpoint", why.message);
     }
     return rk_fail(err, first.code, "%s", first.message);
 }

@@ -196,7 +196,7 @@ static rk_status one_step(rk_run *r, const rk_gather *g, size_t rows, float *dlo
             "step %zu: loss %g, gradient norm %g at learning rate %g: training diverged; try a "
             "smaller learning rate%s",
             r->step + 1, *loss, *norm, a.lr,
-            rk_checkpoint_exists(r) ? "; the last checkpoint is kept" : "");
+            rk_train_unfinished(r->o->out) ? "; the last checkpoint is kept" : "");
     /* as torch.nn.utils.clip_grad_norm_ */
     if (o->clip > 0.0 && *norm > o->clip) gscale = o->clip / (*norm + 1e-6);
     r->half = r->net->half;
@@ -327,7 +327,7 @@ static rk_status train(rk_run *r, rk_error *err)
     if (!st && r->about) rk_say(r, "%s", r->about);
     if (r->o->resume) {
         if (!st) rk_say(r, "going on after step %zu of %zu", r->step, r->total);
-    } else if (rk_checkpoint_exists(r)) { /* it stays until there is a newer one */
+    } else if (rk_train_unfinished(r->o->out)) { /* it stays until there is a newer one */
         rk_say(r, "%s: an unfinished run is there and is begun anew (--resume would go on with it)",
                r->o->out);
     }

@@ -75,7 +75,6 @@ rk_status rk_checkpoint_load(rk_run *r, rk_error *err);
 /* The best epoch's weights become params; nothing to do where there is no checkpoint yet. */
 rk_status rk_checkpoint_best(rk_run *r, rk_error *err);
 void rk_checkpoint_clear(const rk_run *r);
-bool rk_checkpoint_exists(const rk_run *r);
 rk_status rk_run_lock(rk_run *r, rk_error *err);
 void rk_run_unlock(rk_run *r);
 

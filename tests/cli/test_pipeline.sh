@@ -77,10 +77,14 @@ wait "$pid"
 code=$?
 # It may have come to its end before the signal did; then there is nothing to resume.
 check "exit $code after SIGTERM" [ "$code" = 1 ] || [ "$code" = 0 ]
+# A folder that another trainer left is no state to go on from.
+mkdir -p part/model-int8/checkpoint-9
+echo theirs >part/model-int8/checkpoint-9/trainer_state.json
 pipeline part --qat fp16,int8 --resume >"$out" 2>"$err" || fail "--resume: $(tail -n 3 "$err")"
 for file in model.onnx model_fp16.onnx model_int8.onnx; do
     check "resumed, $file is another" cmp -s "part/$file" "full/$file"
 done
+check "the other trainer's folder is kept" [ -s part/model-int8/checkpoint-9/trainer_state.json ]
 check "the FP32 model was trained again" grep -q 'model was trained before' "$err"
 
 # Another learning rate: not the run that is to go on.
