@@ -69,7 +69,8 @@ typedef struct rk_loops {
                          size_t n, uint32_t threshold);
 
     /* One update of AdamW; g is scaled by gscale first. Denormal results become zero: a moment
-     * that is never fed would stay a denormal for good, which costs a hundred times as much. */
+     * that is never fed would stay a denormal for good, and an update with one takes ten times as
+     * long. */
     void (*adamw)(float *p, float *m, float *v, const float *g, size_t n, const rk_adamw_step *step,
                   float gscale);
     /* k updates in a row with g = 0: the same bits as k calls of adamw. */
