@@ -1,5 +1,5 @@
-# One library per folder of src/: rk_<name>, made of *.c and, in compute/, of the folders that
-# hold one instruction level each. An empty folder is an empty library, so that the tree
+# One library per folder of src/: rk_<name>, made of *.c and of its rooms' *.c; in compute/ the
+# rooms hold one instruction level each. An empty folder is an empty library, so that the tree
 # configures while it grows.
 
 set(RK_AVX2 -mavx2 -mfma -mf16c)
@@ -73,8 +73,12 @@ endfunction()
 
 # rk_folder(name lower...): the library of src/name over the folders of lower rank.
 function(rk_folder name)
+    set(rooms "*")    # in compute/ they are levels; elsewhere a part each of the same library
+    if(name STREQUAL compute)
+        set(rooms ref)
+    endif()
     file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${name}/*.c
-        ${PROJECT_SOURCE_DIR}/src/${name}/ref/*.c)
+        ${PROJECT_SOURCE_DIR}/src/${name}/${rooms}/*.c)
     if(name STREQUAL compute)
         rk_compute_levels()
         get_property(level_objects GLOBAL PROPERTY RK_LEVEL_OBJECTS_compute)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes src/text/form_tables.h and pattern_tables.h: what the normal forms and the patterns of
+"""Writes src/text/steps/form_tables.h and pattern_tables.h: what the normal forms and the patterns of
 tokenizer.json files know of each character.
 
     build/venv/bin/python tools/make_form_tables.py src/text
@@ -100,7 +100,7 @@ def range_table(file, name, found):
 def header(file, guard):
     print(f"/* Made by tools/make_form_tables.py from tokenizers {tokenizers.__version__}; do not "
           f"edit. */\n#ifndef {guard}\n#define {guard}\n\n#include <stdint.h>\n\n"
-          "#include \"text/unicode.h\"\n", file=file)
+          "#include \"text/unicode/unicode.h\"\n", file=file)
 
 
 def main():

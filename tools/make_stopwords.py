@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes src/text/stopword_list.h: Sastrawi's stop words (PySastrawi, MIT), sorted by bytes.
+"""Writes src/text/clean/stopword_list.h: Sastrawi's stop words (PySastrawi, MIT), sorted by bytes.
 
-    build/venv/bin/python tools/make_stopwords.py >src/text/stopword_list.h
+    build/venv/bin/python tools/make_stopwords.py >src/text/clean/stopword_list.h
 """
 import importlib.metadata
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes src/text/unicode_tables.h: what each character is to the tokenizer.
+"""Writes src/text/unicode/unicode_tables.h: what each character is to the tokenizer.
 
-    build/venv/bin/python tools/make_unicode_tables.py >src/text/unicode_tables.h
+    build/venv/bin/python tools/make_unicode_tables.py >src/text/unicode/unicode_tables.h
 
 The tables are measured on the `tokenizers` package, character by character, because its parts
 stand on Unicode versions of different years (categories 8, decomposition 9, lower-casing 17), and
@@ -127,7 +127,7 @@ def main():
     print("/* Made by tools/make_unicode_tables.py, measured on tokenizers "
           f"{tokenizers.__version__}; do not edit. */")
     print("#ifndef RK_TEXT_UNICODE_TABLES_H\n#define RK_TEXT_UNICODE_TABLES_H\n")
-    print('#include <stdint.h>\n\n#include "text/unicode.h"')
+    print('#include <stdint.h>\n\n#include "text/unicode/unicode.h"')
     print("\ntypedef struct rk_lower_range {\n    uint32_t first, last;\n    int32_t step, delta;\n"
           "} rk_lower_range;")
     table("class_ranges", "rk_char_range", runs(classes().items()),

@@ -3,7 +3,7 @@
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "text/clean.h"
-#include "text/tokenizer_parts.h"
+#include "text/tokenizer/tokenizer_parts.h"
 
 /* Rows are encoded in blocks, one thread a block, so the order of the result is that of the rows
  * whatever the number of threads. */

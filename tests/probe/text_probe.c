@@ -21,7 +21,7 @@
 #include "base/mem.h"
 #include "text/clean.h"
 #include "text/rows.h"
-#include "text/tokenizer_parts.h"
+#include "text/tokenizer/tokenizer_parts.h"
 
 static int fail(const rk_error *err)
 {

@@ -10,7 +10,7 @@
 
 #include "base/mem.h"
 #include "text/clean.h"
-#include "text/stopwords.h"
+#include "text/clean/stopwords.h"
 
 static void cleaned(const char *steps, const char *text, const char *want)
 {

@@ -12,8 +12,8 @@
 #include "base/buffer.h"
 #include "base/mem.h"
 #include "base/utf8.h"
-#include "text/normalize.h"
-#include "text/trie.h"
+#include "text/unicode/normalize.h"
+#include "text/tokenizer/trie.h"
 
 static rk_normalizer switches(unsigned bits)
 {

@@ -16,7 +16,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "support/scratch.h"
-#include "text/flow.h"
+#include "text/steps/flow.h"
 #include "text/tokenizer.h"
 
 #define U(more) "{\"model\": {\"type\": \"Unigram\", \"unk_id\": 0, \"vocab\": [" \
