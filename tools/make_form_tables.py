@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Writes src/text/steps/form_tables.h and pattern_tables.h: what the normal forms and the patterns of
+"""Writes form_tables.h and pattern_tables.h of src/text/steps: what the normal forms and the patterns of
 tokenizer.json files know of each character.
 
-    build/venv/bin/python tools/make_form_tables.py src/text
+    build/venv/bin/python tools/make_form_tables.py src/text/steps
 
 As make_unicode_tables.py, it measures the `tokenizers` package, whose parts stand on Unicode
 versions of different years. Run it again when scripts/setup.sh names another version of it."""

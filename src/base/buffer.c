@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 
-static bool reserve(rk_buffer *b, size_t more)
+bool rk_buffer_reserve(rk_buffer *b, size_t more)
 {
     size_t need, capacity;
     char *data;
@@ -30,7 +30,7 @@ static bool reserve(rk_buffer *b, size_t more)
 
 void rk_buffer_put(rk_buffer *b, const void *bytes, size_t length)
 {
-    if (!reserve(b, length)) return;
+    if (!rk_buffer_reserve(b, length)) return;
     if (length) memcpy(b->data + b->length, bytes, length);
     b->length += length;
     b->data[b->length] = '\0';
@@ -49,7 +49,7 @@ void rk_buffer_printf(rk_buffer *b, const char *format, ...)
     va_copy(again, args);
     n = vsnprintf(NULL, 0, format, args);
     va_end(args);
-    if (n >= 0 && reserve(b, (size_t)n)) {
+    if (n >= 0 && rk_buffer_reserve(b, (size_t)n)) {
         vsnprintf(b->data + b->length, (size_t)n + 1, format, again);
         b->length += (size_t)n;
     }

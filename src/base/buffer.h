@@ -14,6 +14,9 @@ typedef struct rk_buffer {
     bool failed;
 } rk_buffer;
 
+/* Room for `more` bytes and a NUL behind what is there; false: failed. Who writes into it sets
+ * length and the NUL. */
+bool rk_buffer_reserve(rk_buffer *b, size_t more);
 void rk_buffer_put(rk_buffer *b, const void *bytes, size_t length);
 void rk_buffer_puts(rk_buffer *b, const char *text);
 void rk_buffer_printf(rk_buffer *b, const char *format, ...) RK_PRINTF(2, 3);

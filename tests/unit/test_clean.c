@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "text/clean.h"
 #include "text/clean/stopwords.h"
 
@@ -117,6 +118,27 @@ static void test_long(void **state)
     rk_buffer_free(&out);
 }
 
+/* A text of one character and a whole text of it: the room that is made for the result must do for
+ * the characters whose lower case is longer. */
+static void test_room(void **state)
+{
+    (void)state;
+    for (uint32_t cp = 0x80; cp < 0x110000; cp++) {
+        char text[64];
+        size_t n, length = 0;
+        rk_buffer b = {0};
+        if (cp == 0xd800) cp = 0xe000;
+        while (length + 4 < sizeof text) length += rk_utf8_encode(text + length, cp);
+        n = rk_utf8_length(text, length);
+        rk_clean_apply(&b, RK_CLEAN_LOWER, text, n);
+        rk_clean_apply(&b, RK_CLEAN_LOWER, text, length);
+        assert_false(b.failed);
+        assert_in_range(b.length, 1, 2 * (n + length));
+        assert_true(b.length < b.capacity);
+        rk_buffer_free(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -125,6 +147,7 @@ int main(void)
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_stopwords),
         cmocka_unit_test(test_long),
+        cmocka_unit_test(test_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

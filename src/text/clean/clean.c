@@ -134,13 +134,35 @@ static bool final_sigma(const char *text, size_t length, size_t at)
 
 /* ---- one pass over the text ---- */
 
+/* What becomes of a byte: below 0x80 that byte is written. */
+enum { DROPPED = 0xff, SPACE = 0xfe, NOT_ASCII = 0xfd };
+
+/* No character grows to more bytes than that, times its own; test_clean tries every one. */
+enum { GROWTH = 2 };
+
 typedef struct cleaner {
-    rk_buffer *out;
+    rk_buffer *out;        /* with room for all that can come */
     unsigned steps;
     bool words;            /* white space only parts words, which are joined by one space */
     size_t start;          /* of this text in out */
     size_t word;           /* of the word that is being written; SIZE_MAX between words */
+    uint8_t to[256];
 } cleaner;
+
+static void set_bytes(cleaner *c)
+{
+    for (unsigned b = 0; b < 256; b++) {
+        const bool upper = b >= 'A' && b <= 'Z' && (c->steps & RK_CLEAN_LOWER);
+        const unsigned low = upper ? b | 0x20 : b;
+        const bool space = b == ' ' || (b >= 9 && b <= 13) || (b >= 0x1c && b <= 0x1f);
+        const bool letter = low >= 'a' && low <= 'z';
+        unsigned to = low;
+        if (b >= 0x80) to = NOT_ASCII;
+        else if (space) to = c->words ? SPACE : b;
+        else if ((c->steps & RK_CLEAN_STRIP_SPECIAL) && !letter) to = DROPPED;
+        c->to[b] = (uint8_t)to;
+    }
+}
 
 static void end_word(cleaner *c)
 {
@@ -149,18 +171,22 @@ static void end_word(cleaner *c)
 
     if (c->word == SIZE_MAX) return;
     length = c->out->length - c->word;
-    word = c->out->data ? c->out->data + c->word : "";
-    if (!c->out->failed && (c->steps & RK_CLEAN_STOPWORDS) && rk_stopword(word, length) &&
-        !((c->steps & RK_CLEAN_KEEP_NEGATION) && rk_negation(word, length))) {
+    word = c->out->data + c->word;
+    if ((c->steps & RK_CLEAN_STOPWORDS) && rk_stopword(word, length) &&
+        !((c->steps & RK_CLEAN_KEEP_NEGATION) && rk_negation(word, length)))
         c->out->length = c->word > c->start ? c->word - 1 : c->word;    /* with the space before */
-        c->out->data[c->out->length] = '\0';
-    }
     c->word = SIZE_MAX;
+}
+
+static void begin_word(cleaner *c)
+{
+    if (!c->words || c->word != SIZE_MAX) return;
+    if (c->out->length > c->start) c->out->data[c->out->length++] = ' ';
+    c->word = c->out->length;
 }
 
 static void put(cleaner *c, uint32_t cp)
 {
-    char bytes[4];
     const bool space = rk_char_python_space(cp);
 
     if ((c->steps & RK_CLEAN_STRIP_SPECIAL) && !space && (cp < 'a' || cp > 'z')) return;
@@ -168,36 +194,69 @@ static void put(cleaner *c, uint32_t cp)
         end_word(c);
         return;
     }
-    if (c->words && c->word == SIZE_MAX) {
-        if (c->out->length > c->start) rk_buffer_put(c->out, " ", 1);
-        c->word = c->out->length;
+    begin_word(c);
+    c->out->length += rk_utf8_encode(c->out->data + c->out->length, cp);
+}
+
+/* The character at text[i], which is not ASCII; returns its bytes. */
+static size_t put_character(cleaner *c, const char *text, size_t length, size_t i)
+{
+    const bool lower = c->steps & RK_CLEAN_LOWER;
+    uint32_t cp;
+    const size_t used = rk_utf8_decode(&cp, text + i, length - i);
+
+    if (used == 0) return length - i;    /* the caller has checked; never a loop without end */
+    if (lower && cp == SIGMA) {
+        put(c, final_sigma(text, length, i) ? SIGMA_FINAL : SIGMA_SMALL);
+    } else if (lower && cp == I_WITH_DOT) {
+        put(c, 'i');
+        put(c, DOT_ABOVE);
+    } else {
+        put(c, lower ? rk_char_lower(cp) : cp);
     }
-    rk_buffer_put(c->out, bytes, rk_utf8_encode(bytes, cp));
+    return used;
+}
+
+/* Writes the bytes from text[i] on up to one that is not simply written; returns its place. */
+static size_t put_run(cleaner *c, const char *text, size_t length, size_t i)
+{
+    size_t at;
+    uint8_t to;
+
+    begin_word(c);
+    at = c->out->length;
+    while (i < length && (to = c->to[(unsigned char)text[i]]) < 0x80) {
+        c->out->data[at++] = (char)to;
+        i++;
+    }
+    c->out->length = at;
+    return i;
 }
 
 void rk_clean_apply(rk_buffer *out, unsigned steps, const char *text, size_t length)
 {
-    cleaner c = {out, steps, (steps & (RK_CLEAN_COLLAPSE | RK_CLEAN_STOPWORDS)) != 0, out->length,
-                 SIZE_MAX};
-    size_t i = 0;
+    cleaner c = {.out = out, .steps = steps, .start = out->length, .word = SIZE_MAX};
+    size_t room, i = 0;
 
     if (steps == 0) {
         rk_buffer_put(out, text, length);
         return;
     }
-    while (i < length && !out->failed) {
-        uint32_t cp;
-        const size_t used = rk_utf8_decode(&cp, text + i, length - i);
-        if (used == 0) break;
-        if ((steps & RK_CLEAN_LOWER) && cp == SIGMA) {
-            put(&c, final_sigma(text, length, i) ? SIGMA_FINAL : SIGMA_SMALL);
-        } else if ((steps & RK_CLEAN_LOWER) && cp == I_WITH_DOT) {
-            put(&c, 'i');
-            put(&c, DOT_ABOVE);
+    if (!rk_mul(&room, length, GROWTH)) room = SIZE_MAX;    /* which fails for want of memory */
+    if (!rk_buffer_reserve(out, room)) return;
+    c.words = (steps & (RK_CLEAN_COLLAPSE | RK_CLEAN_STOPWORDS)) != 0;
+    set_bytes(&c);
+    while (i < length) {
+        const uint8_t to = c.to[(unsigned char)text[i]];
+        if (to < 0x80) {
+            i = put_run(&c, text, length, i);
+        } else if (to == NOT_ASCII) {
+            i += put_character(&c, text, length, i);
         } else {
-            put(&c, steps & RK_CLEAN_LOWER ? rk_char_lower(cp) : cp);
+            if (to == SPACE) end_word(&c);
+            i++;
         }
-        i += used;
     }
     end_word(&c);
+    out->data[out->length] = '\0';
 }

@@ -49,6 +49,7 @@ static void free_parts(rk_tokenizer *t)
     rk_added_set_free(&t->raw);
     rk_added_set_free(&t->normalized);
     rk_trie_free(&t->pieces);
+    rk_wholes_free(&t->wholes);
     rk_steps_free(t->steps);
     rk_bpe_close(t->bpe);
     rk_free(t->score);
@@ -158,12 +159,15 @@ rk_status rk_tokenizer_index(rk_tokenizer *t, const char *where, rk_error *err)
     for (size_t i = 0; i < count; i++) {
         if (kept > 0 && rk_trie_same(&keys[kept - 1], &keys[i])) {
             if (keys[i].length) note_repeat(t, keys[kept - 1].value, keys[i].value);
-            t->slot[keys[kept - 1].value].used = false;
+            /* a Unigram list keeps the piece under both ids, and "unk_id" may be the first */
+            if (t->kind != RK_UNIGRAM) t->slot[keys[kept - 1].value].used = false;
             kept--;
         }
         keys[kept++] = keys[i];
     }
     ok = rk_trie_build(&t->pieces, keys, kept);
+    if (ok && t->kind == RK_WORDPIECE)
+        ok = rk_wholes_build(&t->wholes, keys, kept, t->names.data);
     rk_free(keys);
     if (!ok) return no_memory(where, err);
     make_heads(t);

@@ -11,6 +11,7 @@
 #include "text/unicode/normalize.h"
 #include "text/tokenizer.h"
 #include "text/tokenizer/trie.h"
+#include "text/tokenizer/wholes.h"
 
 enum {
     RK_VOCAB_MAX = 2000000,      /* ids are below */
@@ -77,6 +78,7 @@ struct rk_tokenizer {
     size_t added_count, added_capacity;
     rk_added_set raw, normalized;
     rk_trie pieces;
+    rk_wholes wholes;            /* WordPiece only: what is in pieces, by the whole */
     int32_t padding_id;          /* of "padding" in tokenizer.json, -1: none is named */
     size_t repeated;             /* tokens of the vocabulary that came again */
     int32_t repeat[2];           /* ids of the first such token and of its next place */

@@ -48,6 +48,7 @@ static int32_t longest(const rk_tokenizer *t, const unsigned char *word, size_t 
 bool rk_wordpiece(const rk_tokenizer *t, const char *word, size_t length, rk_ids *ids)
 {
     const size_t before = ids->count;
+    int32_t whole;
     size_t at = 0;
 
     if (too_long(t, word, length)) {
@@ -56,6 +57,11 @@ bool rk_wordpiece(const rk_tokenizer *t, const char *word, size_t length, rk_ids
         return true;
     }
     if (!rk_ids_reserve(ids, length)) return false;    /* a piece has a byte at least */
+    whole = rk_wholes_find(&t->wholes, t->names.data, word, length);
+    if (whole >= 0) {
+        ids->id[ids->count++] = whole;
+        return true;
+    }
     while (at < length) {
         const int32_t id = longest(t, (const unsigned char *)word, length, &at);
         if (id < 0) {
