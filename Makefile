@@ -10,7 +10,7 @@ CMAKE_FLAGS ?=
 CTEST = ctest --output-on-failure --no-tests=error -j2 \
 	--test-output-size-passed 1000000 --test-output-size-failed 1000000
 
-.PHONY: all setup-build setup-test test check-fast demo fuzz install clean help bench-train
+.PHONY: all setup-build setup-test test check-fast demo fuzz install clean help bench-train bench-text
 
 all: setup-build
 	@cmake -S . -B $(BUILD) $(CMAKE_FLAGS) >$(BUILD)/configure.log || { cat $(BUILD)/configure.log; exit 1; }
@@ -56,6 +56,10 @@ fuzz: setup-build
 bench-train: setup-test all
 	@RINGKAS=$(BUILD)/ringkas bench/run.sh $(@:bench-%=%)
 
+bench-text: setup-test all
+	@cmake --build $(BUILD) -j$(JOBS) --target probe_text_speed
+	@RINGKAS=$(BUILD)/ringkas BENCH_THREADS=1 bench/run.sh text
+
 install: all
 	@DESTDIR=$(DESTDIR) cmake --install $(BUILD) --prefix $(PREFIX)
 
@@ -71,5 +75,6 @@ help:
 	@echo "make check-fast house rules and unit tests"
 	@echo "make fuzz TARGET=NAME SECONDS=60"
 	@echo "make bench-train   speed of training beside torch; needs IndoBERT's files (bench/README.md)"
+	@echo "make bench-text    speed of text to ids beside tokenizers and Python; needs the same"
 	@echo "make install    PREFIX=$(PREFIX) DESTDIR="
 	@echo "make clean      keeps build/deps and build/venv"

@@ -6,7 +6,7 @@
 #   RINGKAS_DATA      folder of indobert-base-p2/ and smsa/ (default ../shared/data)
 set -u
 
-name=${1:?"run.sh: say which: train"}
+name=${1:?"run.sh: say which: train, text"}
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root" || exit 1
 script=bench/bench_$name.py
