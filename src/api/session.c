@@ -92,13 +92,47 @@ static rk_status check(rk_model *m, rk_error *err)
     return RK_OK;
 }
 
+/* Where tokenizer_config.json cuts texts; left as it is where the file is missing or sets no limit
+ * that a text could reach (transformers writes 1e30 for none). */
+static rk_status set_length_of_tokenizer(rk_model *m, rk_error *err)
+{
+    char *path = rk_path_join(m->path, "tokenizer_config.json");
+    json_t *config = NULL;
+    double length;
+    rk_status st = path ? RK_OK : no_memory(err, m);
+
+    if (!st && rk_path_exists(path)) st = rk_json_load(&config, path, err);
+    length = json_number_value(json_object_get(config, "model_max_length"));
+    if (!st && length >= 2.0 && length <= LENGTH_MAX) m->max_length = (size_t)length;
+    json_decref(config);
+    rk_free(path);
+    return st;
+}
+
+/* The tokenizer of a folder whose encoder is none of ours (XLM-R, RoBERTa, GPT-2, T5, ...). What
+ * config.json says of sizes has other meanings there and is not looked at. */
+static rk_status open_foreign(rk_model *m, const rk_folder *folder, rk_error *err)
+{
+    rk_status st = set_length_of_tokenizer(m, err);
+
+    if (!st) st = set_from_ringkas(m, folder->ringkas, m->path, err);
+    if (!st) st = rk_tokenizer_open(&m->tokenizer, m->path, err);
+    return st ? st : check(m, err);
+}
+
 static rk_status open_folder(rk_model *m, rk_compute compute, bool weights, rk_error *err)
 {
     rk_folder *folder = NULL;
     rk_bert_config c = {0};
+    const char *type;
     rk_status st = rk_folder_open(&folder, m->path, false, err);
 
     if (st) goto done;
+    type = json_string_value(json_object_get(folder->config, "model_type"));
+    if (!weights && type && strcmp(type, "bert") != 0) {
+        st = open_foreign(m, folder, err);
+        goto done;
+    }
     st = rk_bert_config_read(&c, folder->config, folder->config_path, err);
     if (st) goto done;
     m->positions = c.positions;
