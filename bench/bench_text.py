@@ -117,8 +117,9 @@ def main():
         ratios.append({"ours": a, "theirs": b, "ratio": each, "wanted": wanted})
         ratio_rows.append([f"{a} / {b}", report.with_spread(each), wanted])
     about = (f"All {len(texts)} rows of SmSA, one thread, {ROUNDS} round(s). Texts in memory to ids in "
-             f"memory: WordPiece uncut and unpadded\n({whole} tokens), the cleaned ones cut at "
-             f"{settings.MAX_LENGTH} ({cleaned} tokens) and, by the Python side as in the old pipeline, padded to it.")
+             f"memory: WordPiece uncut\nand unpadded ({whole} tokens), the cleaned ones cut at "
+             f"{settings.MAX_LENGTH} ({cleaned} tokens) and, by the Python side\nas in the old pipeline, "
+             "padded to it.")
     rows = [[name, report.with_spread(measure.spread(rates))] for name, rates in found.items()]
     report.publish("text", ["transformers", "tokenizers", "PySastrawi"], machine,
                    [about, report.table(["text to ids", "rows a second of the processor"], rows),

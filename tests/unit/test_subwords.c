@@ -100,8 +100,8 @@ static void test_unigram(void **state)
 static void test_unigram_again(void **state)
 {
     rk_tokenizer *t = open_json("{\"model\": {\"type\": \"Unigram\", \"unk_id\": 1, \"vocab\": "
-                                "[[\"a\", -1], [\"u\", -2], [\"ab\", -2], [\"u\", -5], [\"a\", -9], "
-                                "[\"aau\", -3]]}}");
+                                "[[\"a\", -1], [\"u\", -2], [\"ab\", -2], [\"u\", -5], "
+                                "[\"a\", -9], [\"aau\", -3]]}}");
     (void)state;
     assert_non_null(t);
     encodes_with(t, "a", 64, "4");
