@@ -96,6 +96,7 @@ void cli_on_note(const char *line, void *user);
 /* Progress on stderr: a bar on a terminal, else a line every few seconds. Zero it, set quiet; what
  * is drawn is cleared by cli_progress_end. user of rk_progress_fn is the cli_progress. */
 typedef struct cli_progress {
+    bool no_data;            /* leaves the lines about the data out: they were said before */
     bool quiet, started, terminal, drawn;
     double next;             /* when to speak again, on the clock of clock_gettime */
     const char *what;        /* put before the numbers; NULL: the kind of work */

@@ -134,6 +134,8 @@ static int train(pipeline *p, size_t kind)
         snprintf(what, sizeof what, "train %s", v->name);
         cli_say(p->args, "training %s: %s -> %s", v->name, o.model, o.out);
         p->progress.what = what;
+        p->progress.no_data = p->told_data;
+        p->told_data = true;
         st = rk_train(&text, &o, cli_on_progress, &p->progress, &err);
         cli_progress_end(&p->progress);
         if (st == RK_E_STOPPED) {

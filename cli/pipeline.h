@@ -28,6 +28,7 @@ typedef struct pipeline {
     double qat_lr;
     pipe_variant variant[PIPE_KINDS];
     double began;
+    bool told_data;                  /* the report on the data was printed */
 } pipeline;
 
 /* Points of training.jsonl as {step, loss, lr}, at most a few thousand; an empty list where there

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <time.h>
 
 #include "pipeline.h"
@@ -32,11 +33,27 @@ static json_t *command_json(const cli_args *a)
     return list;
 }
 
+/* Adds "sha256" where the file can be read; a report without it is still one. */
+static void put_hash(json_t *object, const char *path)
+{
+    char hash[65];
+    if (path && rk_sha256(hash, path, NULL) == RK_OK)
+        json_object_set_new(object, "sha256", json_string(hash));
+}
+
+static json_t *system_json(void)
+{
+    struct utsname u;
+    if (uname(&u) < 0) return json_null();
+    return json_sprintf("%s %s %s", u.sysname, u.release, u.machine);
+}
+
 /* What training told of a split, with the file's path before it. */
 static json_t *split_json(const char *path, const json_t *told)
 {
     json_t *out = json_pack("{s:o}", "path", json_string(path));
     json_object_update(out, (json_t *)(uintptr_t)told);
+    put_hash(out, path);
     return out;
 }
 
@@ -66,6 +83,22 @@ static json_t *data_json(const pipeline *p)
                      test_split(p, json_object_get(data, "test")));
 }
 
+/* The one weight file of the folder that training started from; shards have none to name. */
+static void put_weights(json_t *model, const char *folder)
+{
+    static const char *const names[] = {"model.safetensors", "pytorch_model.bin"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char *path = cli_join(folder, names[i]);
+        const bool there = path && cli_is_file(path);
+        if (there) {
+            put_hash(model, path);
+            json_object_set_new(model, "weights", json_string(names[i]));
+        }
+        free(path);
+        if (there) return;
+    }
+}
+
 static json_t *model_json(const pipeline *p)
 {
     json_t *about = NULL, *out;
@@ -77,6 +110,7 @@ static json_t *model_json(const pipeline *p)
                     (json_int_t)cli_num(about, "layers"), "hidden",
                     (json_int_t)cli_num(about, "hidden"), "params",
                     (json_int_t)cli_num(about, "parameters"));
+    put_weights(out, p->base);
     json_decref(about);
     return out;
 }
@@ -103,9 +137,11 @@ static json_t *compare_json(const pipe_variant *v)
 static json_t *result_json(const pipe_variant *v)
 {
     const char *slash = strrchr(v->file, '/');
-    return json_pack("{s:s, s:o, s:I, s:O}", "name", v->name, "file",
-                     json_string(slash ? slash + 1 : v->file), "model_bytes",
-                     (json_int_t)cli_num(v->eval, "model_bytes"), "eval", v->eval);
+    json_t *out = json_pack("{s:s, s:o, s:I, s:O}", "name", v->name, "file",
+                            json_string(slash ? slash + 1 : v->file), "model_bytes",
+                            (json_int_t)cli_num(v->eval, "model_bytes"), "eval", v->eval);
+    put_hash(out, v->file);
+    return out;
 }
 
 static json_t *report_object(const pipeline *p, double seconds)
@@ -123,10 +159,10 @@ static json_t *report_object(const pipeline *p, double seconds)
         if (v->eval) json_array_append_new(results, result_json(v));
         if (v->compare) json_array_append_new(compare, compare_json(v));
     }
-    return json_pack("{s:i, s:s, s:s, s:o, s:f, s:o, s:s, s:I, s:o, s:o, s:o, s:o, s:o}",
-                     "version", 1, "created", created, "ringkas", rk_version(), "command",
-                     command_json(p->args), "seconds", seconds, "cpu", json_string(cpu), "isa",
-                     rk_isa(), "threads",
+    return json_pack("{s:i, s:s, s:s, s:s, s:o, s:f, s:o, s:o, s:s, s:I, s:o, s:o, s:o, s:o, s:o}",
+                     "version", 1, "created", created, "ringkas", rk_version(), "libraries",
+                     rk_libraries(), "command", command_json(p->args), "seconds", seconds, "cpu",
+                     json_string(cpu), "os", system_json(), "isa", rk_isa(), "threads",
                      (json_int_t)cli_num(p->variant[PIPE_FP32].eval, "threads"), "data",
                      data_json(p), "model", model_json(p), "runs", runs, "results", results,
                      "compare", compare);
@@ -157,15 +193,16 @@ static double majority(const json_t *eval)
     double most = 0.0;
     const char *name;
     json_t *score;
-    json_object_foreach(json_object_get(eval, "per_label"), name, score)
-        if (cli_num(score, "support") > most) most = cli_num(score, "support");
+    json_object_foreach(json_object_get(eval, "per_label"), name,
+                        score) if (cli_num(score, "support") > most) most =
+        cli_num(score, "support");
     return cli_num(eval, "rows") > 0.0 ? most / cli_num(eval, "rows") : 0.0;
 }
 
 void pipe_put_table(const pipeline *p)
 {
-    static const char *const head[] = {"model", "ran", "bytes", "accuracy %", "[95 %]",
-                                       "weighted F1", "p50 ms", "rows/s"};
+    static const char *const head[] = {"model",  "ran",         "bytes",  "accuracy %",
+                                       "[95 %]", "weighted F1", "p50 ms", "rows/s"};
     enum { COLUMNS = sizeof head / sizeof head[0] };
     const json_t *test = p->variant[PIPE_FP32].eval;
     cli_table t;

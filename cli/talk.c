@@ -178,6 +178,7 @@ bool cli_on_progress(const rk_progress *p, void *user)
         me->next = me->terminal ? 0.0 : now() + SECONDS_BETWEEN_LINES;
     }
     if (p->line) {
+        if (me->no_data && strcmp(p->kind, "data") == 0) return !cli_stopped();
         clear(me);
         cli_put_escaped(stderr, p->line, strlen(p->line));
         fputc('\n', stderr);

@@ -59,6 +59,12 @@ RK_API const char *rk_status_name(rk_status status);
 
 RK_API const char *rk_version(void);
 
+/* What the library was built with ("oneDNN 3.2.0, gcc 12.2"); never NULL. */
+RK_API const char *rk_libraries(void);
+
+/* SHA-256 of a regular file as 64 hexadecimal digits; out is untouched on failure. */
+RK_API rk_status rk_sha256(char out[65], const char *path, rk_error *err);
+
 /* Frees text returned by this library; NULL is fine. */
 RK_API void rk_string_free(char *text);
 
@@ -75,8 +81,9 @@ RK_API const char *rk_isa(void);
 
 /* Called by long work. kind says what the numbers mean ("tokenize", "train", "calibrate" for the
  * batches that ranges are measured on before the first step, "eval", "convert", "log" for a line of
- * text in `line` that a person should see). Return false to stop: the call then saves what it can
- * and returns RK_E_STOPPED. May be called from the calling thread only. */
+ * text in `line` that a person should see, "data" for such a line about the data). Return false to
+ * stop: the call then saves what it can and returns RK_E_STOPPED. May be called from the calling
+ * thread only. */
 typedef struct rk_progress {
     const char *kind;
     size_t done, total; /* units of work: steps for training, rows for evaluation */
@@ -84,7 +91,7 @@ typedef struct rk_progress {
     double seconds_left; /* estimate; negative when unknown */
     double loss;         /* training: mean of the recent steps; else 0 */
     size_t epoch, epochs;
-    const char *line; /* kind "log": one line without newline; else NULL */
+    const char *line; /* kinds "log" and "data": without newline; else NULL */
 } rk_progress;
 
 typedef bool (*rk_progress_fn)(const rk_progress *progress, void *user);

@@ -15,6 +15,17 @@ static int put_run(json_t *out, const rk_model *m)
            json_object_set_new(out, "threads", json_integer((json_int_t)rk_threads()));
 }
 
+/* The 0, 5, .. 100 % quantiles: what the report draws. */
+static int put_quantiles(json_t *latency, const double *ms, size_t n)
+{
+    json_t *list = json_array();
+    int bad = json_object_set_new(latency, "quantiles", list);
+
+    for (int percent = 0; percent <= 100 && !bad; percent += 5)
+        bad = json_array_append_new(list, json_real(rk_quantile(ms, n, percent / 100.0)));
+    return bad;
+}
+
 static int put_times(json_t *out, const rk_score *s, const double *ms, size_t n, size_t batch)
 {
     double sum = 0.0;
@@ -26,6 +37,7 @@ static int put_times(json_t *out, const rk_score *s, const double *ms, size_t n,
            rk_json_set_real(latency, "p95", rk_quantile(ms, n, 0.95)) ||
            rk_json_set_real(latency, "mean", sum / (double)n) ||
            json_object_set_new(latency, "rows", json_integer((json_int_t)n)) ||
+           put_quantiles(latency, ms, n) ||
            rk_json_set_real(out, "rows_per_s", (double)s->rows / s->run_seconds) ||
            json_object_set_new(out, "batch", json_integer((json_int_t)batch)) ||
            json_object_set_new(out, "tokens", json_integer((json_int_t)s->tokens)) ||

@@ -8,6 +8,19 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/sha256.h"
+#include "compute/matmul.h"
+
+const char *rk_libraries(void)
+{
+    return rk_matmul_built_with();
+}
+
+rk_status rk_sha256(char out[65], const char *path, rk_error *err)
+{
+    if (!out || !path) return rk_fail(err, RK_E_ARG, "a hash needs a file and room for 65 bytes");
+    return rk_sha256_of_file(out, path, err);
+}
 
 double rk_now(void)
 {

@@ -200,3 +200,19 @@ rk_status rk_matmul_run(rk_matmul *mm, float *c, size_t ldc, bool add, rk_operan
     return run(mm, c + half, ldc, add, a, right, bias ? bias + half : NULL, m, n - half, k, type,
                err);
 }
+
+#define TEXT_OF(x) #x
+#define TEXT(x) TEXT_OF(x)
+#if defined(__clang__)
+#define COMPILER ", clang " TEXT(__clang_major__) "." TEXT(__clang_minor__)
+#elif defined(__GNUC__)
+#define COMPILER ", gcc " TEXT(__GNUC__) "." TEXT(__GNUC_MINOR__)
+#else
+#define COMPILER ""
+#endif
+
+const char *rk_matmul_built_with(void)
+{
+    return "oneDNN " TEXT(DNNL_VERSION_MAJOR) "." TEXT(DNNL_VERSION_MINOR) "."
+           TEXT(DNNL_VERSION_PATCH) COMPILER;
+}

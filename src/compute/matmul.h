@@ -30,4 +30,7 @@ rk_status rk_matmul_run(rk_matmul *mm, float *c, size_t ldc, bool add, rk_operan
                         const float *bias, size_t m, size_t n, size_t k, rk_dtype type,
                         rk_error *err);
 
+/* "oneDNN 3.2.0, gcc 12.2": what the products are built with. */
+const char *rk_matmul_built_with(void);
+
 #endif

@@ -5,7 +5,6 @@
 
 #include "base/file.h"
 #include "base/json.h"
-#include "base/mem.h"
 #include "eval/report_parts.h"
 
 /* The page may load nothing at all, whatever text ends up in it. */
@@ -31,18 +30,6 @@ static void put_head(rk_buffer *b, const json_t *report)
     rk_buffer_puts(b, "</head>\n<body>\n<main>\n");
 }
 
-/* "2026-11-25T08:30:12Z" as 2026-11-25 08:30 UTC; anything else as it is. */
-static void put_time(rk_buffer *b, const char *text)
-{
-    static const char form[] = "0000-00-00T00:00:00Z";
-    bool fits = strlen(text) == sizeof form - 1;
-
-    for (size_t i = 0; fits && i < sizeof form - 1; i++)
-        fits = form[i] == '0' ? text[i] >= '0' && text[i] <= '9' : text[i] == form[i];
-    if (fits) rk_buffer_printf(b, "%.10s %.5s UTC", text, text + 11);
-    else rk_page_name(b, text);
-}
-
 static void put_over(rk_buffer *b, const json_t *report)
 {
     const char *created = rk_page_string(report, "created");
@@ -50,7 +37,7 @@ static void put_over(rk_buffer *b, const json_t *report)
     rk_buffer_puts(b, "<header>\n<p class=\"over\">Ringkas report");
     if (created) {
         rk_buffer_puts(b, " \xc2\xb7 ");
-        put_time(b, created);
+        rk_page_time(b, created);
     }
     rk_buffer_puts(b, "</p>\n");
 }
@@ -83,6 +70,7 @@ static void put_results(rk_buffer *b, const json_t *report, const rk_page_verdic
     rk_buffer_puts(b, json_array_size(results) > 4 ? "<div class=\"stack\">\n"
                                                    : "<div class=\"split\">\n");
     rk_page_results(b, results, v);
+    rk_buffer_puts(b, "<div class=\"beside\">\n");
     if (any_has(results, "accuracy")) {
         rk_buffer_puts(b, "<figure>\n<figcaption>Accuracy with its 95% interval. The band is the "
                           "interval of ");
@@ -91,7 +79,9 @@ static void put_results(rk_buffer *b, const json_t *report, const rk_page_verdic
         rk_page_intervals(b, results, v);
         rk_buffer_puts(b, "</figure>\n");
     }
-    rk_buffer_puts(b, "</div>\n</section>\n");
+    (void)rk_page_trade_chart(b, results);
+    (void)rk_page_latency_chart(b, results);
+    rk_buffer_puts(b, "</div>\n</div>\n</section>\n");
 }
 
 static void put_run(rk_buffer *b, const json_t *run)
@@ -147,112 +137,6 @@ static void put_runs(rk_buffer *b, const json_t *report)
     rk_buffer_puts(b, "</section>\n");
 }
 
-/* One line of the list; the value follows, then close_fact. */
-static void open_fact(rk_buffer *b, const char *name)
-{
-    rk_buffer_printf(b, "<dt>%s</dt><dd>", name);
-}
-
-static void close_fact(rk_buffer *b)
-{
-    rk_buffer_puts(b, "</dd>\n");
-}
-
-static void text_fact(rk_buffer *b, const json_t *object, const char *key, const char *name)
-{
-    const char *text = rk_page_string(object, key);
-    if (!text) return;
-    open_fact(b, name);
-    rk_page_name(b, text);
-    close_fact(b);
-}
-
-static void count_fact(rk_buffer *b, const json_t *object, const char *key, const char *name)
-{
-    const double n = rk_page_number(object, key);
-    if (!(n > 0)) return;
-    open_fact(b, name);
-    rk_page_count(b, n);
-    close_fact(b);
-}
-
-/* An argument in single quotes where a shell would read it otherwise. */
-static void put_argument(rk_buffer *b, const char *text)
-{
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                "_-+=:,./%@";
-    const char *end;
-
-    if (*text && strspn(text, plain) == strlen(text)) {
-        rk_page_escape(b, text);
-        return;
-    }
-    rk_buffer_puts(b, "&#39;");
-    for (; (end = strchr(text, '\'')) != NULL; text = end + 1) {
-        char *part = rk_strndup(text, (size_t)(end - text));
-        if (!part) b->failed = true;
-        else rk_page_escape(b, part);
-        rk_free(part);
-        rk_buffer_puts(b, "&#39;\\&#39;&#39;");
-    }
-    rk_page_escape(b, text);
-    rk_buffer_puts(b, "&#39;");
-}
-
-/* Takes back what was put after the first `length` bytes. */
-static void cut(rk_buffer *b, size_t length)
-{
-    if (b->failed || !b->data) return;
-    b->length = length;
-    b->data[length] = '\0';
-}
-
-static void put_how(rk_buffer *b, const json_t *report)
-{
-    const json_t *model = json_object_get(report, "model");
-    const json_t *command = rk_page_part(report, "command");
-    const double seconds = rk_page_number(report, "seconds");
-    const size_t before = b->length;
-    size_t empty;
-
-    open_section(b, "How it was run");
-    rk_buffer_puts(b, "<dl>\n");
-    empty = b->length;
-    if (command) {
-        open_fact(b, "Command");
-        rk_buffer_puts(b, "<code>");
-        for (size_t i = 0; i < json_array_size(command); i++) {
-            if (i) rk_buffer_puts(b, " ");
-            put_argument(b, json_string_value(json_array_get(command, i)));
-        }
-        rk_buffer_puts(b, "</code>");
-        close_fact(b);
-    }
-    text_fact(b, model, "name", "Model");
-    count_fact(b, model, "layers", "Layers");
-    count_fact(b, model, "hidden", "Hidden size");
-    count_fact(b, model, "params", "Parameters");
-    text_fact(b, report, "cpu", "Processor");
-    text_fact(b, report, "isa", "Instructions");
-    count_fact(b, report, "threads", "Threads");
-    if (!isnan(seconds)) {
-        open_fact(b, "Took");
-        rk_page_seconds(b, seconds);
-        close_fact(b);
-    }
-    if (rk_page_string(report, "created")) {
-        open_fact(b, "When");
-        put_time(b, rk_page_string(report, "created"));
-        close_fact(b);
-    }
-    text_fact(b, report, "ringkas", "Ringkas");
-    if (b->length == empty) {
-        cut(b, before);    /* nothing is known: no section */
-        return;
-    }
-    rk_buffer_puts(b, "</dl>\n</section>\n");
-}
-
 rk_status rk_report_html(rk_buffer *out, const json_t *report, rk_error *err)
 {
     rk_page_verdict v;
@@ -276,13 +160,23 @@ rk_status rk_report_html(rk_buffer *out, const json_t *report, rk_error *err)
         rk_page_labels(out, results);
         rk_buffer_puts(out, "</section>\n");
     }
+    if (rk_page_has_bins(results)) {
+        open_section(out, "Can the probabilities be trusted");
+        rk_page_reliability(out, results);
+        rk_buffer_puts(out, "</section>\n");
+    }
+    if (rk_page_has_flips(report)) {
+        open_section(out, "The rows that changed");
+        rk_page_flips(out, report);
+        rk_buffer_puts(out, "</section>\n");
+    }
     put_runs(out, report);
     if (rk_page_part(report, "data")) {
         open_section(out, "The data");
         rk_page_data(out, report);
         rk_buffer_puts(out, "</section>\n");
     }
-    put_how(out, report);
+    rk_page_how(out, report);
     if (v.best) {
         open_section(out, "How to read the numbers");
         rk_page_reading(out, report, &v);

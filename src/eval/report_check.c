@@ -16,6 +16,7 @@ typedef enum kind {
     BY_NAME,    /* object: any name to an object with fields */
     COUNTS,     /* object: any name to a whole number */
     TEXTS,      /* array of strings */
+    NUMBERS,    /* array of numbers within min..max */
     PAIR,       /* array of two numbers within min..max */
     MATRIX      /* square array of arrays of whole numbers */
 } kind;
@@ -36,8 +37,19 @@ typedef struct field {
 #define NONE 0, 0, NULL
 #define END { NULL, TEXT, NONE }
 
+static const field token_fields[] = {
+    { "p50", WHOLE, COUNT }, { "p95", WHOLE, COUNT }, { "max", WHOLE, COUNT },
+    { "limit", WHOLE, COUNT }, { "cut", WHOLE, COUNT }, END
+};
+static const field shared_fields[] = {
+    { "rows", WHOLE, COUNT }, { "other_label", WHOLE, COUNT }, END
+};
 static const field split_fields[] = {
-    { "path", TEXT, NONE }, { "rows", WHOLE, COUNT }, { "labels", COUNTS, COUNT }, END
+    { "path", TEXT, NONE }, { "sha256", TEXT, NONE }, { "rows", WHOLE, COUNT },
+    { "labels", COUNTS, COUNT }, { "texts", WHOLE, COUNT }, { "repeats", WHOLE, COUNT },
+    { "conflicts", WHOLE, COUNT }, { "tokens", OBJECT, 0, 0, token_fields },
+    { "in_train", OBJECT, 0, 0, shared_fields }, { "in_valid", OBJECT, 0, 0, shared_fields },
+    { "label_shift", NUMBER, SHARE }, END
 };
 static const field data_fields[] = {
     { "train", OBJECT, 0, 0, split_fields },
@@ -47,7 +59,7 @@ static const field data_fields[] = {
 };
 static const field model_fields[] = {
     { "name", TEXT, NONE }, { "layers", WHOLE, COUNT }, { "hidden", WHOLE, COUNT },
-    { "params", WHOLE, COUNT }, END
+    { "params", WHOLE, COUNT }, { "weights", TEXT, NONE }, { "sha256", TEXT, NONE }, END
 };
 static const field point_fields[] = {
     { "step", WHOLE, COUNT }, { "loss", NUMBER, ANY }, { "lr", NUMBER, ANY }, END
@@ -66,7 +78,14 @@ static const field score_fields[] = {
     { "support", WHOLE, COUNT }, END
 };
 static const field latency_fields[] = {
-    { "p50", NUMBER, COUNT }, { "p95", NUMBER, COUNT }, { "mean", NUMBER, COUNT }, END
+    { "p50", NUMBER, COUNT }, { "p95", NUMBER, COUNT }, { "mean", NUMBER, COUNT },
+    { "quantiles", NUMBERS, COUNT }, END
+};
+static const field bin_fields[] = {
+    { "rows", WHOLE, COUNT }, { "confidence", NUMBER, SHARE }, { "accuracy", NUMBER, SHARE }, END
+};
+static const field calibration_fields[] = {
+    { "temperature", NUMBER, COUNT }, { "rows", WHOLE, COUNT }, END
 };
 static const field eval_fields[] = {
     { "rows", WHOLE, COUNT }, { "accuracy", NUMBER, SHARE }, { "accuracy_ci95", PAIR, SHARE },
@@ -74,24 +93,35 @@ static const field eval_fields[] = {
     { "per_label", BY_NAME, 0, 0, score_fields }, { "confusion", MATRIX, COUNT },
     { "latency_ms", OBJECT, 0, 0, latency_fields }, { "rows_per_s", NUMBER, COUNT },
     { "rss_bytes", WHOLE, COUNT }, { "precision_ran", TEXT, NONE }, { "isa", TEXT, NONE },
-    { "threads", WHOLE, COUNT }, END
+    { "threads", WHOLE, COUNT }, { "ece", NUMBER, SHARE },
+    { "reliability", LIST, 0, 0, bin_fields }, { "fitted_here", FLAG, NONE },
+    { "calibration", OBJECT, 0, 0, calibration_fields }, { "f1_weighted_ci95", PAIR, SHARE },
+    { "f1_macro_ci95", PAIR, SHARE }, END
 };
 static const field result_fields[] = {
     { "name", TEXT, NONE }, { "file", TEXT, NONE }, { "model_bytes", WHOLE, COUNT },
+    { "sha256", TEXT, NONE },
     { "eval", OBJECT, 0, 0, eval_fields }, END
 };
 static const field flip_fields[] = {
     { "to_right", WHOLE, COUNT }, { "to_wrong", WHOLE, COUNT }, END
 };
+static const field change_fields[] = {
+    { "line", WHOLE, COUNT }, { "way", TEXT, NONE }, { "text", TEXT, NONE },
+    { "label", TEXT, NONE }, { "base", TEXT, NONE }, { "candidate", TEXT, NONE },
+    { "base_probability", NUMBER, SHARE }, { "candidate_probability", NUMBER, SHARE }, END
+};
 static const field compare_fields[] = {
     { "base", TEXT, NONE }, { "candidate", TEXT, NONE }, { "rows", WHOLE, COUNT },
     { "flipped", OBJECT, 0, 0, flip_fields }, { "changed", WHOLE, COUNT },
     { "mcnemar_p", NUMBER, SHARE }, { "accuracy_drop", NUMBER, DIFF },
-    { "accuracy_drop_ci95", PAIR, DIFF }, { "max_logit_diff", NUMBER, COUNT }, END
+    { "accuracy_drop_ci95", PAIR, DIFF }, { "max_logit_diff", NUMBER, COUNT },
+    { "flips", LIST, 0, 0, change_fields }, END
 };
 static const field report_fields[] = {
     { "version", WHOLE, 1, 1, NULL }, { "created", TEXT, NONE }, { "ringkas", TEXT, NONE },
     { "command", TEXTS, NONE }, { "seconds", NUMBER, COUNT }, { "cpu", TEXT, NONE },
+    { "os", TEXT, NONE }, { "libraries", TEXT, NONE },
     { "isa", TEXT, NONE }, { "threads", WHOLE, COUNT }, { "data", OBJECT, 0, 0, data_fields },
     { "model", OBJECT, 0, 0, model_fields }, { "runs", LIST, 0, 0, run_fields },
     { "results", LIST, 0, 0, result_fields }, { "compare", LIST, 0, 0, compare_fields }, END
@@ -148,7 +178,7 @@ static rk_status check_list(place *p, const json_t *v, const field *f)
         const size_t old = enter_item(p, i);
         rk_status st = RK_OK;
         if (f->kind == LIST) st = check_fields(p, item, f->fields);
-        else if (f->kind == PAIR) st = check_number(p, item, f, false);
+        else if (f->kind == PAIR || f->kind == NUMBERS) st = check_number(p, item, f, false);
         else if (!json_is_string(item)) st = wrong(p, "a string");
         if (st) return st;
         p->text[old] = '\0';
@@ -207,6 +237,7 @@ static rk_status check_value(place *p, const json_t *v, const field *f)
     case COUNTS: return check_named(p, v, f);
     case LIST:
     case TEXTS:
+    case NUMBERS:
     case PAIR: break;
     }
     return check_list(p, v, f);

@@ -64,6 +64,24 @@ bool rk_page_f1_chart(rk_buffer *b, const json_t *run);   /* false: nothing to d
 /* The epoch that was kept, or NULL. */
 const json_t *rk_page_kept(const json_t *run);
 
+/* ---- report_pictures.c ---- */
+
+/* Accuracy against latency and size; false: under two files with all three. */
+bool rk_page_trade_chart(rk_buffer *b, const json_t *results);
+bool rk_page_latency_chart(rk_buffer *b, const json_t *results); /* false: nothing to draw */
+bool rk_page_has_bins(const json_t *results);
+void rk_page_reliability(rk_buffer *b, const json_t *results);
+
+/* ---- report_flips.c ---- */
+
+bool rk_page_has_flips(const json_t *report);
+void rk_page_flips(rk_buffer *b, const json_t *report);
+
+/* ---- report_how.c: what was run, on what, and the hashes of what went in and came out ---- */
+
+void rk_page_time(rk_buffer *b, const char *iso);
+void rk_page_how(rk_buffer *b, const json_t *report);
+
 /* ---- report_tables.c ---- */
 
 void rk_page_results(rk_buffer *b, const json_t *results, const rk_page_verdict *v);

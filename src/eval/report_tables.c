@@ -27,29 +27,35 @@ static void cell_bytes(rk_buffer *b, const json_t *result, const json_t *base)
     if (result != base) note_times(b, rk_page_number(base, "model_bytes") / bytes, "smaller");
 }
 
+static void note_interval(rk_buffer *b, const json_t *eval, const char *key)
+{
+    if (!rk_page_part(eval, key)) return;
+    rk_buffer_puts(b, "<small>");
+    rk_page_fixed(b, rk_page_item(eval, key, 0) * 100, 1);
+    rk_buffer_puts(b, "\xe2\x80\x93");
+    rk_page_percent(b, rk_page_item(eval, key, 1));
+    rk_buffer_puts(b, "</small>");
+}
+
 static void cell_accuracy(rk_buffer *b, const json_t *result, const json_t *base)
 {
-    const json_t *eval = eval_of(result);
     (void)base;
-    rk_page_percent(b, rk_page_number(eval, "accuracy"));
-    if (!rk_page_part(eval, "accuracy_ci95")) return;
-    rk_buffer_puts(b, "<small>");
-    rk_page_fixed(b, rk_page_item(eval, "accuracy_ci95", 0) * 100, 1);
-    rk_buffer_puts(b, "\xe2\x80\x93");
-    rk_page_percent(b, rk_page_item(eval, "accuracy_ci95", 1));
-    rk_buffer_puts(b, "</small>");
+    rk_page_percent(b, rk_page_number(eval_of(result), "accuracy"));
+    note_interval(b, eval_of(result), "accuracy_ci95");
 }
 
 static void cell_f1_weighted(rk_buffer *b, const json_t *result, const json_t *base)
 {
     (void)base;
     rk_page_percent(b, rk_page_number(eval_of(result), "f1_weighted"));
+    note_interval(b, eval_of(result), "f1_weighted_ci95");
 }
 
 static void cell_f1_macro(rk_buffer *b, const json_t *result, const json_t *base)
 {
     (void)base;
     rk_page_percent(b, rk_page_number(eval_of(result), "f1_macro"));
+    note_interval(b, eval_of(result), "f1_macro_ci95");
 }
 
 static void cell_latency(rk_buffer *b, const json_t *result, const json_t *base)
@@ -399,6 +405,91 @@ static double shift(const json_t *a, const json_t *c)
     return sum / 2;
 }
 
+/* One row of counts beside the labels; `put` says what the split has. */
+typedef void (*fact)(rk_buffer *b, const json_t *split);
+
+static void fact_tokens(rk_buffer *b, const json_t *split)
+{
+    const json_t *tokens = json_object_get(split, "tokens");
+    rk_page_count(b, rk_page_number(tokens, "p50"));
+    rk_buffer_puts(b, "<small>95% ");
+    rk_page_count(b, rk_page_number(tokens, "p95"));
+    rk_buffer_puts(b, ", most ");
+    rk_page_count(b, rk_page_number(tokens, "max"));
+    rk_buffer_puts(b, "</small>");
+}
+
+static void fact_cut(rk_buffer *b, const json_t *split)
+{
+    const json_t *tokens = json_object_get(split, "tokens");
+    rk_page_count(b, rk_page_number(tokens, "cut"));
+    rk_buffer_puts(b, "<small>at ");
+    rk_page_count(b, rk_page_number(tokens, "limit"));
+    rk_buffer_puts(b, "</small>");
+}
+
+static void fact_repeats(rk_buffer *b, const json_t *split)
+{
+    rk_page_count(b, rk_page_number(split, "repeats"));
+}
+
+static void fact_conflicts(rk_buffer *b, const json_t *split)
+{
+    rk_page_count(b, rk_page_number(split, "conflicts"));
+}
+
+static void put_shared(rk_buffer *b, const json_t *shared)
+{
+    const double other = rk_page_number(shared, "other_label");
+    rk_page_count(b, rk_page_number(shared, "rows"));
+    if (!(other > 0)) return;
+    rk_buffer_puts(b, "<small>");
+    rk_page_count(b, other);
+    rk_buffer_puts(b, " labelled otherwise</small>");
+}
+
+static void fact_in_train(rk_buffer *b, const json_t *split)
+{
+    put_shared(b, json_object_get(split, "in_train"));
+}
+
+static void fact_in_valid(rk_buffer *b, const json_t *split)
+{
+    put_shared(b, json_object_get(split, "in_valid"));
+}
+
+static const struct {
+    const char *key, *title, *note;
+    fact put;
+} facts[] = {
+    { "tokens", "Tokens of a row", "median", fact_tokens },
+    { "tokens", "Rows cut", "past the limit", fact_cut },
+    { "repeats", "Repeated rows", "text seen above", fact_repeats },
+    { "conflicts", "Contradictions", "one text, two labels", fact_conflicts },
+    { "in_train", "Also in training", "same text", fact_in_train },
+    { "in_valid", "Also in validation", "same text", fact_in_valid },
+};
+
+static void put_facts(rk_buffer *b, const json_t *report)
+{
+    for (size_t f = 0; f < sizeof facts / sizeof *facts; f++) {
+        bool any = false;
+        for (size_t s = 0; s < SPLITS; s++)
+            any = any || json_object_get(split_of(report, s), facts[f].key);
+        if (!any) continue;
+        rk_buffer_printf(b, "<tr><th scope=\"row\">%s<small>%s</small></th>", facts[f].title,
+                         facts[f].note);
+        for (size_t s = 0; s < SPLITS; s++) {
+            const json_t *split = split_of(report, s);
+            if (!split) continue;
+            rk_buffer_puts(b, "<td>");
+            if (json_object_get(split, facts[f].key)) facts[f].put(b, split);
+            rk_buffer_puts(b, "</td>");
+        }
+        rk_buffer_puts(b, "</tr>\n");
+    }
+}
+
 void rk_page_data(rk_buffer *b, const json_t *report)
 {
     const double moved = shift(split_of(report, 0), split_of(report, SPLITS - 1));
@@ -429,14 +520,16 @@ void rk_page_data(rk_buffer *b, const json_t *report)
             rk_buffer_puts(b, "</tr>\n");
         }
     }
-    rk_buffer_puts(b, "</tbody>\n<tfoot><tr><th scope=\"row\">All rows</th>");
+    rk_buffer_puts(b, "</tbody>\n<tbody class=\"sum\"><tr><th scope=\"row\">All rows</th>");
     for (size_t s = 0; s < SPLITS; s++) {
         if (!split_of(report, s)) continue;
         rk_buffer_puts(b, "<td>");
         rk_page_count(b, rk_page_number(split_of(report, s), "rows"));
         rk_buffer_puts(b, "</td>");
     }
-    rk_buffer_puts(b, "</tr></tfoot></table></div>\n");
+    rk_buffer_puts(b, "</tr></tbody>\n<tbody>\n");
+    put_facts(b, report);
+    rk_buffer_puts(b, "</tbody></table></div>\n");
     if (moved < 0.1 || isnan(moved)) return;
     rk_buffer_puts(b, "<p class=\"note\">The test rows have another mix of labels than the "
                       "training rows: ");

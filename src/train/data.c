@@ -112,7 +112,9 @@ done:
 
 static void say_line(void *context, const char *text)
 {
-    rk_say(context, "%s", text);
+    rk_run *r = context;
+    const rk_progress p = {.kind = "data", .line = text, .seconds_left = -1.0};
+    if (r->progress) (void)r->progress(&p, r->user);
 }
 
 void rk_run_say_data(rk_run *r)

@@ -15,7 +15,8 @@ static bool among(const char *const *list, size_t n, const char *text, size_t le
 
 static const char *const elements[] = {
     "html", "head", "meta", "title", "style", "body", "main", "header", "section", "h1", "h2",
-    "h3", "p", "b", "i", "strong", "small", "span", "bdi", "wbr", "code", "div", "ul", "li", "dl",
+    "h3", "h4", "p", "b",
+    "i", "strong", "small", "span", "bdi", "wbr", "code", "div", "ul", "li", "dl",
     "dt", "dd", "table", "caption", "thead", "tbody", "tfoot", "tr", "th", "td", "figure",
     "figcaption", "svg", "line", "text", "circle", "rect", "polyline",
 };
