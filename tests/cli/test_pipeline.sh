@@ -31,6 +31,26 @@ check "the report is not named" grep -q '^report: full/report.html$' "$out"
 check "the page loads something from elsewhere" \
     [ -z "$(grep -oiE '(src|href)="[^#"]|url\(|@import' full/report.html)" ]
 
+check "the data was reported $(grep -c '^train: 320 rows' "$err") times" \
+    [ "$(grep -c '^train: 320 rows' "$err")" = 1 ]
+schema=$RK_SOURCE/tests/support/schema.py
+check "report.json against its schema" python3 "$schema" "$RK_SOURCE/doc/report.schema.json" \
+    full/report.json "$RK_SOURCE/tests/data/report.json"
+check "what the page reads against the schema" python3 "$schema" \
+    "$RK_SOURCE/doc/report.schema.json" --keys "$RK_SOURCE/src/eval/report_check.c"
+check "the hashes" python3 - full/report.json <<'END'
+import hashlib, json, os, sys
+report = json.load(open(sys.argv[1]))
+def same(path, told):
+    assert hashlib.sha256(open(path, "rb").read()).hexdigest() == told, path
+for result in report["results"]:
+    same("full/" + result["file"], result["sha256"])
+for split in report["data"].values():
+    same(split["path"], split["sha256"])
+same(os.path.join(report["model"]["name"], report["model"]["weights"]), report["model"]["sha256"])
+assert report["os"].split()[0] == os.uname().sysname and "oneDNN" in report["libraries"]
+END
+
 # The report's figures are those of eval, run again on the same files.
 for name in fp32:model.onnx fp16:model_fp16.onnx int8:model_int8.onnx; do
     run 0 eval "full/${name#*:}" --data data/test.tsv --json --quiet --threads 1
