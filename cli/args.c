@@ -10,9 +10,8 @@
 
 static const cli_option common[] = {
     {"threads", "N", NULL, "threads to use (default: all cores)", 0},
-    {"isa", "LEVEL", NULL,
-     "highest instruction level used: ref, avx2, avx512, vnni, amx\n"
-     "(default: all this CPU has)", 0},
+    {"isa", "ref|avx2|avx512|vnni|amx", NULL,
+     "highest instruction level used (default: all this CPU has)", 0},
     {"quiet", NULL, NULL, "no progress and no talk, errors only", 'q'},
     {"help", NULL, NULL, "this page", 'h'},
     {NULL, NULL, NULL, NULL, 0},

@@ -24,7 +24,8 @@ enum { CLI_OPTIONS_MAX = 48 };
 
 typedef struct cli_option {
     const char *name;       /* without the dashes; NULL ends the list */
-    const char *value;      /* what the value is, in capitals; NULL: a switch */
+    const char *value;      /* what the value is, in capitals, or all words it can be with bars
+                               between; NULL: a switch */
     const char *fallback;   /* the default as text; NULL: none */
     const char *help;       /* one line */
     char letter;            /* short form, or 0 */
@@ -58,7 +59,21 @@ typedef struct cli_args {
 int cli_args_parse(cli_args *args, const cli_command *command, int argc, char **argv);
 /* The k-th option: the command's own, then the common ones; NULL past the end. */
 const cli_option *cli_option_at(const cli_command *command, size_t k);
+
+/* ---- what commands and options are, for people and shells (help.c, man.c, completion.c) ------ */
+
+extern const cli_command *const cli_commands[]; /* ends with NULL */
+extern const cli_option cli_top_options[];      /* of the program itself */
+extern const char cli_purpose[], cli_example[];
+
+void cli_overview(FILE *to);
 void cli_help(const cli_command *command, FILE *to);
+void cli_man(const cli_command *command, FILE *to); /* troff, section 1 */
+void cli_man_overview(FILE *to);
+bool cli_completion(const char *shell, FILE *to); /* false: no such shell */
+/* The k-th exit code and what it says; NULL past the last. command NULL: of the program. */
+const char *cli_exit_code(const cli_command *command, size_t k, int *code);
+
 
 /* Values by option name. A missing option gives the fallback; a bad value says so once, sets wrong
  * and gives the fallback too: check args->wrong once, after the last of them. */
@@ -200,7 +215,7 @@ extern const cli_command cli_cmd_init, cli_cmd_train, cli_cmd_export, cli_cmd_co
     {"clean", "STEPS", NULL,                                                                       \
      "none, seed, or steps by comma: lower, strip-special, collapse,\n"                            \
      "stopwords, stopwords-keep-negation (default: as the model says)", 0},                        \
-    {"compute", "TYPE", "f32", "products in f32 or bf16; weights stay f32", 0},                    \
+    {"compute", "f32|bf16", "f32", "type of the products; weights stay f32", 0},                   \
     {"seed", "N", "42", "of new weights, order and dropout", 0}
 void cli_train_options(cli_args *a, rk_train_options *o);
 

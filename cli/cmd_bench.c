@@ -83,7 +83,7 @@ static const cli_option options[] = {
     CLI_FIELD_OPTIONS,
     {"batch", "N", NULL, "rows per call (default: 1, 8 and 32 one after another)", 0},
     {"repeat", "N", "3", "times over the rows", 0},
-    {"compute", "TYPE", "auto", "auto, f32 or bf16: products of a float model", 0},
+    {"compute", "auto|f32|bf16", "auto", "products of a float model", 0},
     {"json", NULL, NULL, "the result as one JSON object", 0},
     {NULL, NULL, NULL, NULL, 0},
 };

@@ -36,8 +36,8 @@ static int run(cli_args *a)
 
 static const cli_option options[] = {
     {"output", "FILE", NULL, "the .onnx file to write", 'o'},
-    {"to", "TYPE", NULL, "fp16, bf16 or int8", 0},
-    {"io", "WHAT", "keep", "keep: inputs and outputs stay as they are; or convert", 0},
+    {"to", "fp16|bf16|int8", NULL, "numbers that the weights become", 0},
+    {"io", "keep|convert", "keep", "whether inputs and outputs stay as they are", 0},
     {"keep-op", "TYPE,..", NULL, "operators that stay float", 0},
     {"keep-node", "NAME,..", NULL, "nodes that stay float", 0},
     {"check", "FILE", NULL, "labelled rows on which the result must give the same labels", 0},

@@ -187,7 +187,7 @@ static int run(cli_args *a)
 }
 
 static const cli_option options[] = {
-    {"compute", "TYPE", "auto", "auto, f32 or bf16: products of a float model", 0},
+    {"compute", "auto|f32|bf16", "auto", "products of a float model", 0},
     {"json", NULL, NULL, "one JSON object per text", 0},
     {NULL, NULL, NULL, NULL, 0},
 };

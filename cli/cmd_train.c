@@ -119,7 +119,7 @@ static const cli_option options[] = {
     {"test", "FILE", NULL, "rows to evaluate the result on", 0},
     CLI_FIELD_OPTIONS,
     {"out", "DIR", NULL, "model folder to make", 0},
-    {"qat", "KIND", "none", "none, fp16 or int8: simulate it while training", 0},
+    {"qat", "none|fp16|int8", "none", "precision to simulate while training", 0},
     CLI_TRAIN_OPTIONS,
     {"resume", NULL, NULL, "go on from the state that --out holds", 0},
     {"save-every", "N", NULL, "steps between resumable states (default: each epoch)", 0},

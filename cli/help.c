@@ -37,6 +37,32 @@ static void put_option(FILE *to, const cli_option *o)
     fputc('\n', to);
 }
 
+/* One line, and another where there is a gate. */
+const char *cli_exit_code(const cli_command *c, size_t k, int *code)
+{
+    static const char *const text[] = {"done", "could not: a file, a format, memory, a check",
+                                       "wrong use"};
+    if (k < sizeof text / sizeof text[0]) {
+        *code = (int)k;
+        return text[k];
+    }
+    *code = CLI_GATE;
+    if (k > CLI_GATE) return NULL;
+    if (!c) return "a gate was not met (compare --max-drop)";
+    return strcmp(c->name, "compare") == 0 ? "the drop is larger than --max-drop" : NULL;
+}
+
+static void put_exit_codes(const cli_command *c, FILE *to)
+{
+    const char *text;
+    int code;
+
+    fputs("\nExit codes\n ", to);
+    for (size_t k = 0; (text = cli_exit_code(c, k, &code)); k++)
+        fprintf(to, "%s%d %s", k == CLI_GATE ? "\n  " : k ? "   " : " ", code, text);
+    fputc('\n', to);
+}
+
 void cli_help(const cli_command *c, FILE *to)
 {
     const cli_option *o;
@@ -55,7 +81,17 @@ void cli_help(const cli_command *c, FILE *to)
     }
     fputs("\nExample\n", to);
     put_lines(to, c->example, 2);
-    fputs("\nExit codes\n"
-          "  0 done   1 could not: a file, a format, memory, a check   2 wrong use\n", to);
-    if (strcmp(c->name, "compare") == 0) fputs("  3 the drop is larger than --max-drop\n", to);
+    put_exit_codes(c, to);
+}
+
+void cli_overview(FILE *to)
+{
+    fprintf(to, "ringkas: %s\n\nUsage\n  ringkas COMMAND [options]\n\nCommands\n", cli_purpose);
+    for (size_t i = 0; cli_commands[i]; i++)
+        fprintf(to, "  %-9s  %s\n", cli_commands[i]->name, cli_commands[i]->purpose);
+    fputs("\nOptions\n", to);
+    for (const cli_option *o = cli_top_options; o->name; o++) put_option(to, o);
+    fputs("\nExample\n", to);
+    put_lines(to, cli_example, 2);
+    put_exit_codes(NULL, to);
 }

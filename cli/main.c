@@ -3,41 +3,40 @@
 
 #include "cli.h"
 
-static const cli_command *const commands[] = {
+const cli_command *const cli_commands[] = {
     &cli_cmd_init, &cli_cmd_train, &cli_cmd_export, &cli_cmd_convert, &cli_cmd_eval,
     &cli_cmd_compare, &cli_cmd_bench, &cli_cmd_predict, &cli_cmd_tokenize, &cli_cmd_inspect,
-    &cli_cmd_pipeline,
+    &cli_cmd_pipeline, NULL,
 };
-enum { COMMANDS = sizeof commands / sizeof commands[0] };
+enum { COMMANDS = sizeof cli_commands / sizeof cli_commands[0] - 1 };
 
-static void overview(FILE *to)
-{
-    fputs("ringkas: small, fast text classifiers from a pretrained BERT encoder\n\n"
-          "Usage\n  ringkas COMMAND [options]\n\nCommands\n", to);
-    for (size_t i = 0; i < COMMANDS; i++)
-        fprintf(to, "  %-9s  %s\n", commands[i]->name, commands[i]->purpose);
-    fputs("\nOptions\n"
-          "  --help     this page; ringkas COMMAND --help tells about one command\n"
-          "  --version  the version\n"
-          "\nExample\n"
-          "  ringkas pipeline --model DIR --data DIR --out out --qat fp16,int8\n"
-          "  ringkas predict out/model_int8.onnx \"makanannya enak sekali\"\n"
-          "\nExit codes\n"
-          "  0 done   1 could not: a file, a format, memory, a check   2 wrong use\n"
-          "  3 a gate was not met (compare --max-drop)\n", to);
-}
+const char cli_purpose[] = "small, fast text classifiers from a pretrained BERT encoder";
+
+const cli_option cli_top_options[] = {
+    {"help", NULL, NULL, "this page; ringkas COMMAND --help tells about one command", 'h'},
+    {"version", NULL, NULL, "the version", 0},
+    {"completion", "bash|zsh|fish", NULL, "what that shell needs to complete commands and options",
+     0},
+    {"man", "COMMAND", NULL, "the man page of a command; without one, of the program", 0},
+    {NULL, NULL, NULL, NULL, 0},
+};
+
+const char cli_example[] =
+    "ringkas pipeline --model DIR --data DIR --out out --qat fp16,int8\n"
+    "ringkas predict out/model_int8.onnx \"makanannya enak sekali\"\n"
+    "source <(ringkas --completion bash)";
 
 static const cli_command *find(const char *name)
 {
     for (size_t i = 0; i < COMMANDS; i++)
-        if (strcmp(commands[i]->name, name) == 0) return commands[i];
+        if (strcmp(cli_commands[i]->name, name) == 0) return cli_commands[i];
     return NULL;
 }
 
 static int unknown(const char *name)
 {
     const char *names[COMMANDS], *near;
-    for (size_t i = 0; i < COMMANDS; i++) names[i] = commands[i]->name;
+    for (size_t i = 0; i < COMMANDS; i++) names[i] = cli_commands[i]->name;
     near = cli_nearest(name, names, COMMANDS);
     fputs("ringkas: unknown command ", stderr);
     cli_put_escaped(stderr, name, strlen(name) < 60 ? strlen(name) : 60);
@@ -79,8 +78,20 @@ static int dispatch(int argc, char **argv)
     const cli_command *c;
 
     if (!name) {
-        overview(stderr);
+        cli_overview(stderr);
         return CLI_USAGE;
+    }
+    if (strcmp(name, "--completion") == 0) {
+        if (argc == 3 && cli_completion(argv[2], stdout)) return CLI_DONE;
+        cli_error("--completion wants bash, zsh or fish");
+        return CLI_USAGE;
+    }
+    if (strcmp(name, "--man") == 0) {
+        c = argc > 2 ? find(argv[2]) : NULL;
+        if (argc > 2 && !c) return unknown(argv[2]);
+        if (c) cli_man(c, stdout);
+        else cli_man_overview(stdout);
+        return CLI_DONE;
     }
     if (strcmp(name, "--version") == 0) {
         printf("ringkas %s\n", rk_version());
@@ -90,7 +101,7 @@ static int dispatch(int argc, char **argv)
         c = argc > 2 ? find(argv[2]) : NULL;
         if (argc > 2 && !c) return unknown(argv[2]);
         if (c) cli_help(c, stdout);
-        else overview(stdout);
+        else cli_overview(stdout);
         return CLI_DONE;
     }
     c = find(name);
