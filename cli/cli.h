@@ -162,6 +162,9 @@ void cli_table_start(cli_table *t, size_t columns);
 void cli_table_add(cli_table *t, const char *format, ...) CLI_PRINTF(2, 3);
 void cli_table_end(cli_table *t, FILE *to);       /* prints and frees */
 
+/* The card of a model folder with its test results; one that somebody wrote stays as it is. */
+void cli_put_card(const char *folder, const char *eval_json);
+
 /* An object as lines "key  value"; arrays of objects as tables below. */
 void cli_put_object(FILE *to, const json_t *object);
 /* The result of eval for people. */

@@ -217,6 +217,7 @@ static int measure(pipeline *p, size_t kind)
     text = cli_run_self(argv, &code);
     if (!text) return code;
     v->eval = json_loads(text, 0, &e);
+    if (v->eval && v->folder) cli_put_card(v->folder, text);
     free(text);
     if (!v->eval) {
         cli_error("eval of %s gave no JSON: %s", v->file, e.text);

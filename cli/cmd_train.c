@@ -17,6 +17,7 @@ static bool add_test(json_t *result, const rk_train_options *o, cli_progress *pr
         return false;
     }
     cli_progress_end(progress);
+    cli_put_card(o->out, text);
     test = cli_parse(text);
     if (!test || json_object_set_new(result, "test", test)) {
         *code = CLI_FAILED;

@@ -69,6 +69,12 @@ json_t *cli_parse(char *text)
     return value;
 }
 
+void cli_put_card(const char *folder, const char *eval_json)
+{
+    rk_error err;
+    if (rk_model_card(folder, eval_json, &err) && err.code != RK_E_OUTPUT) (void)cli_fail(&err);
+}
+
 bool cli_is_file(const char *path)
 {
     struct stat s;

@@ -196,6 +196,11 @@ RK_API bool rk_train_unfinished(const char *out);
 RK_API rk_status rk_train(char **json, const rk_train_options *options, rk_progress_fn progress,
                           void *user, rk_error *err);
 
+/* Writes the model card, README.md in a folder that rk_train made, again: with the results of
+ * test_json, an object of rk_eval (NULL: without). rk_train writes it without. A README.md that is
+ * no card of ours stays (RK_E_OUTPUT). */
+RK_API rk_status rk_model_card(const char *folder, const char *test_json, rk_error *err);
+
 typedef struct rk_init_options {
     const char *train; /* rows to learn the vocabulary and the labels from */
     const char *out;

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "train/card.h"
 #include "train/run.h"
 
 static rk_status save_json(const char *folder, const char *name, json_t *value, rk_error *err)
@@ -17,15 +18,26 @@ static rk_status save_json(const char *folder, const char *name, json_t *value, 
     return st;
 }
 
+/* The encoder that all began with: of a folder that was trained here that one's, of a random one
+ * none. */
+static const char *base_of(const rk_run *r)
+{
+    const json_t *training = json_object_get(r->folder->ringkas, "training");
+    if (!r->folder->ringkas) return r->o->model;
+    return json_string_value(json_object_get(training, "base"));
+}
+
 static json_t *ringkas_json(const rk_run *r)
 {
     static const char *const qat[] = {"none", "fp16", "int8"};
     const rk_train_options *o = r->o;
     char *clean = rk_clean_name(r->clean);
     json_t *j = json_pack(
-        "{s:i s:s s:s s:I s:{s:s s:s s:I s:I s:f s:f s:f s:f s:s s:I s:I s:I s:f s:I s:O}}",
+        "{s:i s:s s:s s:I"
+        "s:{s:s s:o? s:o? s:o? s:s s:I s:I s:f s:f s:f s:f s:s s:I s:I s:I s:f s:I s:O}}",
         "format", 1, "version", RK_VERSION, "clean", clean ? clean : "none", "max_length",
-        (json_int_t)r->max_length, "training", "model", o->model, "qat", qat[o->qat],
+        (json_int_t)r->max_length, "training", "model", o->model, "base", json_string(base_of(r)),
+        "train", json_string(o->train), "valid", json_string(o->valid), "qat", qat[o->qat],
         "epochs_asked", (json_int_t)o->epochs, "batch", (json_int_t)o->batch, "lr", r->lr,
         "weight_decay", o->weight_decay, "warmup", o->warmup, "clip", o->clip, "compute",
         o->compute == RK_COMPUTE_BF16 ? "bf16" : "f32", "seed", (json_int_t)o->seed, "rows",
@@ -71,6 +83,25 @@ static rk_status save_quant(const rk_run *r, const char *folder, rk_error *err)
     return st;
 }
 
+/* A README.md that somebody wrote is worth more than ours. */
+static rk_status save_card(const rk_run *r, const char *folder, rk_error *err)
+{
+    char *path = rk_path_join(folder, "README.md");
+    json_t *config = config_json(r), *ringkas = ringkas_json(r);
+    rk_buffer card = {0};
+    rk_status st = path && config && ringkas ? RK_OK : rk_fail(err, RK_E_MEMORY, "out of memory");
+
+    if (!st && rk_card_may_write(r->o->out)) {
+        st = rk_card_text(&card, r->o->out, config, ringkas, NULL, err);
+        if (!st) st = rk_file_write(path, card.data, card.length, err);
+    }
+    rk_buffer_free(&card);
+    json_decref(config);
+    json_decref(ringkas);
+    rk_free(path);
+    return st;
+}
+
 /* Ranges of an earlier run would not belong to these weights. */
 static void remove_old_quant(const rk_run *r)
 {
@@ -95,6 +126,7 @@ rk_status rk_run_finish(rk_run *r, rk_error *err)
     if (!st) st = save_json(temp, "config.json", config_json(r), err);
     if (!st) st = rk_tokenizer_save(r->tokenizer, temp, err);
     if (!st) st = save_json(temp, "ringkas.json", ringkas_json(r), err);
+    if (!st) st = save_card(r, temp, err);
     if (!st) st = rk_dir_pour(temp, r->o->out, "model.safetensors", err);
     if (!st) {
         remove_old_quant(r);
