@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/buffer.h"
 #include "base/checksum.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -123,6 +124,40 @@ static void keep_best(rk_run *r)
     if (r->best_ranges) rk_ranges_weights(r->best_ranges, r->params);
 }
 
+/* What a mean hides: labels that are not found at all, one answer for everything, a loss that is
+ * that of guessing. */
+static void say_labels(const rk_run *r, const rk_metrics *m, double loss)
+{
+    enum { SHOWN = 8 };
+    const double guess = log((double)m->labels);
+    rk_buffer b = {0};
+    size_t answered = 0, last = 0;
+    char name[RK_QUOTE_SIZE];
+
+    for (size_t i = 0; i < m->labels; i++) {
+        size_t given = 0;
+        for (size_t t = 0; t < m->labels; t++) given += m->confusion[t * m->labels + i];
+        answered += given > 0;
+        if (given) last = i;
+        if (m->labels <= SHOWN)
+            rk_buffer_printf(&b, "%s%s %.4f", i ? ", " : "", r->config.labels.name[i],
+                             m->label[i].recall);
+    }
+    if (b.length && !b.failed) rk_say(r, "epoch %zu: recall of %s", r->epoch, b.data);
+    rk_buffer_free(&b);
+    if (answered == 1 && m->rows > 1)
+        rk_say(r,
+               "epoch %zu: every validation row gets the label \"%s\": nothing is told apart yet; "
+               "if it stays so, try another learning rate",
+               r->epoch,
+               rk_quote(name, r->config.labels.name[last], strlen(r->config.labels.name[last])));
+    else if (loss >= guess)
+        rk_say(r,
+               "epoch %zu: a validation loss of %.4f is no better than guessing (%.4f for %zu "
+               "labels)",
+               r->epoch, loss, guess, m->labels);
+}
+
 static rk_status end_epoch(rk_run *r, rk_error *err)
 {
     rk_metrics m = {0};
@@ -157,6 +192,7 @@ static rk_status end_epoch(rk_run *r, rk_error *err)
     rk_say(r, "epoch %zu: train loss %s, valid loss %.4f, accuracy %.4f, weighted F1 %.4f%s",
            r->epoch, train_text, loss, m.accuracy, m.f1_weighted,
            r->best_epoch == r->epoch ? " (best so far)" : "");
+    say_labels(r, &m, loss);
     r->loss_sum = 0.0;
     r->loss_rows = 0;
 done:

@@ -32,6 +32,25 @@ for qat in fp16 int8; do
     check "$qat: JSON" grep -q '"train_loss": null, "valid_loss": [0-9]' "$out"
 done
 
+# each epoch tells the recall of each label; one answer for all rows is told as such, and so is a
+# loss that guessing reaches too
+told=(--train train.tsv --valid valid.tsv --threads 1 --out flat)
+share='[01]\.[0-9]{4}'
+run 0 train --model start "${told[@]}" --lr 0 --epochs 2
+for epoch in 1 2; do
+    check "epoch $epoch: recall of each label" grep -Eq \
+        "^epoch $epoch: recall of positive $share, neutral $share, negative $share$" "$err"
+done
+check "nothing learned, and no word about it" grep -Eq \
+    '^epoch 2: (every validation row gets the label|a validation loss of .* no better)' "$err"
+run 0 train --model start "${told[@]}" --lr 1e-1 --epochs 3
+check "one label for all" \
+    grep -Eq '^epoch [123]: every validation row gets the label "[a-z]+":' "$err"
+run 0 train --model start --train "$sample/train.tsv" --valid "$sample/valid.tsv" --threads 1 \
+    --out learns --lr 4e-3 --dropout 0 --epochs 4
+check "a run that learns is scolded at its end" \
+    [ -z "$(grep -E '^epoch 4: (every|a valid)' "$err")" ]
+
 # one run at a time in a folder; who is turned away leaves the other's lock alone
 (exec "$RINGKAS" train --model start "${common[@]}" --out held --epochs 10000 >"$work/held.out" \
     2>"$work/held.err") &
