@@ -113,6 +113,23 @@ for command in $commands; do
     expect "$want" ringkas "$command" --
 done
 
+# After an option that takes a value nothing else is offered: files or folders where it wants one,
+# nothing where only the user can know.
+free=0
+for command in $commands; do
+    while read -r option value; do
+        case $value in
+        *\|*) continue ;;
+        FILE) want="texts texts here.tsv " ;;
+        *) want=" " ;;
+        esac
+        free=$((free + 1))
+        expect "$want" ringkas "$command" "$option" tex
+    done < <("$RINGKAS" "$command" --help |
+        sed -n '/^Options/,/^$/s/^ .\{5\}\(--[a-z-]*\) \([A-Z][^ ]*\).*/\1 \2/p')
+done
+check "only $free options with a value" [ "$free" -ge 50 ]
+
 # Words that an option can be are those that the program takes.
 for command in $commands; do
     "$RINGKAS" "$command" --help |
