@@ -39,7 +39,21 @@ rk_status rk_rows_load(rk_rows **out, const char *path, bool want_labels, size_t
  * in it: "text" and "label". */
 rk_status rk_rows_load_fields(rk_rows **out, const char *path, const rk_fields *fields,
                               bool want_labels, size_t max_rows, rk_error *err);
-void rk_rows_free(rk_rows *rows);
+void rk_rows_free(rk_rows *rows); /* takes NULL */
+
+/* The same rows piece by piece, each piece to be freed by itself, so that a file of any length
+ * takes little memory. labels: every row has one of them, label_id is set; NULL: none is wanted. */
+typedef struct rk_rows_stream rk_rows_stream;
+rk_status rk_rows_stream_open(rk_rows_stream **out, const char *path, const rk_fields *fields,
+                              const rk_labels *labels, rk_error *err);
+/* Up to `count` more rows, fewer where they are long; count 0 in *out: the end. RK_E_FORMAT: a row
+ * is refused; *out then holds the rows before it, and the next call goes on behind it. (A quote
+ * that is never closed takes the lines it swallowed with it.) Another error ends the stream. */
+rk_status rk_rows_stream_next(rk_rows_stream *s, rk_rows **out, size_t count, rk_error *err);
+void rk_rows_stream_close(rk_rows_stream *s); /* takes NULL */
+/* Lines of the file: about its rows (a header, empty lines and line ends in CSV fields count too).
+ */
+rk_status rk_rows_estimate(size_t *rows, const char *path, rk_error *err);
 
 /* The labels of the rows: positive, neutral, negative in that order where those are all the names,
  * else alphabetical (by bytes). One single label is RK_E_FORMAT. */

@@ -356,6 +356,54 @@ static rk_status load_and_bind(void *path, rk_error *e)
     return st;
 }
 
+/* Piece by piece the rows are those of the whole; a refused one costs nothing but itself. */
+static void test_stream(void **state)
+{
+    static const char bytes[] = "text\tlabel\n"
+                                "a\tx\n"
+                                "b\ty\n"
+                                "\n"
+                                "c\tx\n"
+                                "d\tz\n"
+                                "e\ty\n";
+    char *names[] = {(char *)"x", (char *)"y"};
+    const rk_labels labels = {2, names};
+    const char *path = scratch_write("s.tsv", LITERAL(bytes));
+    rk_rows_stream *s;
+    rk_rows *rows;
+    size_t about;
+    (void)state;
+    assert_int_equal(rk_rows_estimate(&about, path, &err), RK_OK);
+    assert_int_equal(about, 7);
+    assert_int_equal(rk_rows_stream_open(&s, path, NULL, &labels, &err), RK_OK);
+    assert_int_equal(rk_rows_stream_next(s, &rows, 1, &err), RK_OK);
+    assert_int_equal(rows->count, 1);
+    assert_int_equal(rows->row[0].line, 2);
+    assert_int_equal(rows->row[0].label_id, 0);
+    rk_rows_free(rows);
+    assert_int_equal(rk_rows_stream_next(s, &rows, 10, &err), RK_E_FORMAT);
+    assert_non_null(strstr(err.message, ":4: an empty line between rows"));
+    assert_int_equal(rows->count, 1); /* b, the row before it */
+    assert_int_equal(rows->row[0].label_id, 1);
+    rk_rows_free(rows);
+    assert_int_equal(rk_rows_stream_next(s, &rows, 10, &err), RK_E_FORMAT);
+    assert_non_null(strstr(err.message, ":6: unknown label \"z\"; known: x, y"));
+    assert_int_equal(rows->count, 1); /* c, behind the empty line */
+    assert_int_equal(rows->row[0].line, 5);
+    rk_rows_free(rows);
+    assert_int_equal(rk_rows_stream_next(s, &rows, 10, &err), RK_OK);
+    assert_int_equal(rows->count, 1);
+    assert_memory_equal(rows->row[0].text, "e", 1);
+    rk_rows_free(rows);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(rk_rows_stream_next(s, &rows, 10, &err), RK_OK);
+        assert_int_equal(rows->count, 0);
+        rk_rows_free(rows);
+    }
+    rk_rows_stream_close(s);
+}
+
+/* Every allocation fails in turn: an error, no leak, and the next load is good. */
 static void test_memory(void **state)
 {
     static const char bytes[] = "text,label\n\"a\nb\",x\nc,y\nd,z\n";
@@ -375,7 +423,7 @@ int main(void)
         cmocka_unit_test(test_csv_long_field), cmocka_unit_test(test_max_rows),
         cmocka_unit_test(test_open),         cmocka_unit_test(test_label_order),
         cmocka_unit_test(test_label_faults), cmocka_unit_test(test_many_labels),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_stream),       cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

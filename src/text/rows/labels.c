@@ -3,7 +3,7 @@
 
 #include "base/buffer.h"
 #include "base/mem.h"
-#include "text/rows.h"
+#include "text/rows_parts.h"
 
 enum { LABELS_MAX = 10000, LISTED_MAX = 10, NEAR_BYTES_MAX = 256 };
 
@@ -170,11 +170,11 @@ static const char *nearest(const rk_labels *labels, const char *label)
     return best;
 }
 
-static rk_status unknown_label(const rk_rows *rows, const rk_row *row, const rk_labels *labels,
-                               rk_error *err)
+rk_status rk_label_unknown(const char *where, size_t line, const char *label,
+                           const rk_labels *labels, rk_error *err)
 {
-    char where[RK_QUOTE_SIZE], name[RK_QUOTE_SIZE];
-    const char *near = nearest(labels, row->label);
+    char name[RK_QUOTE_SIZE];
+    const char *near = nearest(labels, label);
     rk_buffer list = {0};
     rk_status st;
 
@@ -184,9 +184,8 @@ static rk_status unknown_label(const rk_rows *rows, const rk_row *row, const rk_
     if (labels->count > LISTED_MAX)
         rk_buffer_printf(&list, " and %zu more", labels->count - LISTED_MAX);
     if (near) rk_buffer_printf(&list, "; nearest: %s", rk_quote(name, near, strlen(near)));
-    st = rk_fail(err, RK_E_FORMAT, "%s:%zu: unknown label \"%s\"; known: %s",
-                 rk_quote(where, rows->path, strlen(rows->path)), row->line,
-                 rk_quote(name, row->label, strlen(row->label)), list.data ? list.data : "none");
+    st = rk_fail(err, RK_E_FORMAT, "%s:%zu: unknown label \"%s\"; known: %s", where, line,
+                 rk_quote(name, label, strlen(label)), list.data ? list.data : "none");
     rk_buffer_free(&list);
     return st;
 }
@@ -222,7 +221,7 @@ rk_status rk_rows_bind(rk_rows *rows, const rk_labels *labels, rk_error *err)
         }
         e = labels->count ? bsearch(&key, index, labels->count, sizeof *index, by_name) : NULL;
         if (e) row->label_id = e->id;
-        else st = unknown_label(rows, row, labels, err);
+        else st = rk_label_unknown(where, row->line, row->label, labels, err);
     }
     rk_free(index);
     return st;

@@ -52,6 +52,18 @@ static rk_status gather(rk_lines *l, rk_error *err)
     return RK_OK;
 }
 
+/* The rest of a line that was too long. */
+static rk_status skip(rk_lines *l, rk_error *err)
+{
+    while (!l->eof && !l->ended) {
+        rk_status st;
+        rk_buffer_clear(&l->line);
+        st = gather(l, err);
+        if (st) return st;
+    }
+    return RK_OK;
+}
+
 static rk_status check(const rk_lines *l, rk_error *err)
 {
     const char *text = l->line.data;
@@ -96,10 +108,13 @@ static rk_status byte_order_mark(rk_lines *l, rk_error *err)
 
 rk_status rk_lines_next(rk_lines *l, bool *more, rk_error *err)
 {
-    rk_status st;
+    rk_status st = RK_OK;
 
+    l->ended = false;
+    if (l->cut) st = skip(l, err);
+    if (st) return st;
     rk_buffer_clear(&l->line);
-    l->ended = l->crlf = false;
+    l->ended = l->crlf = l->cut = false;
     *more = false;
     if (l->eof) return RK_OK;
     l->number++;
@@ -114,6 +129,7 @@ rk_status rk_lines_next(rk_lines *l, bool *more, rk_error *err)
         l->line.data[--l->line.length] = '\0';
         l->crlf = true;
     }
+    l->cut = !l->ended && l->line.length > RK_LINE_MAX;
     *more = true;
     return check(l, err);
 }

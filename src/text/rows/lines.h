@@ -17,6 +17,7 @@ typedef struct rk_lines {
     rk_buffer line;               /* without its end */
     bool ended;                   /* the line had an end; false: the last one of the file */
     bool crlf;                    /* ... and it was CRLF, whose CR is not in the line */
+    bool cut;                     /* the line was too long, and its rest is not read yet */
     bool eof;
     size_t at, got;
     char chunk[RK_LINE_CHUNK];
@@ -26,7 +27,8 @@ rk_status rk_lines_open(rk_lines **out, const char *path, rk_error *err);
 void rk_lines_close(rk_lines *l);    /* takes NULL */
 
 /* Reads the next line: *more false at the end of the file. Drops a BOM; refuses UTF-16, a line past
- * RK_LINE_MAX, NUL and invalid UTF-8. */
+ * RK_LINE_MAX, NUL and invalid UTF-8. After a line that is refused the next call goes on with the
+ * one behind it. */
 rk_status rk_lines_next(rk_lines *l, bool *more, rk_error *err);
 
 #endif

@@ -7,7 +7,7 @@
 #include "text/rows/rows_parts.h"
 #include "text/unicode/unicode.h"
 
-enum { LABEL_BYTES_MAX = 256 };
+enum { LABEL_BYTES_MAX = 256, PIECE_BYTES = 4 << 20 };
 
 static const char *columns_name(const rk_rows_loader *l)
 {
@@ -174,7 +174,8 @@ static rk_status wrong_columns(const rk_rows_loader *l, size_t wanted)
         if (strchr(text, csv ? '\t' : ','))
             seen = csv ? "separated by tabs (name it .tsv)" : "separated by commas (name it .csv)";
         if (text[0] == '{') seen = "like JSON Lines (name it .jsonl)";
-        if (seen && l->count == 0) snprintf(hint, sizeof hint, "; the file looks %s", seen);
+        if (seen && l->before + l->count == 0)
+            snprintf(hint, sizeof hint, "; the file looks %s", seen);
     } else if (r->columns > wanted) {
         snprintf(hint, sizeof hint, csv ? "; a comma inside a text needs quotes round the field"
                                         : "; a tab inside a text must become a space");
@@ -229,11 +230,11 @@ static rk_status check_label(const rk_rows_loader *l)
 static rk_status no_memory(const rk_rows_loader *l)
 {
     return rk_fail(l->err, RK_E_MEMORY, "%s:%zu: out of memory after %zu rows", l->lines->name,
-                   l->rec.line, l->count);
+                   l->rec.line, l->before + l->count);
 }
 
 /* The pointers of a row are offsets into `memory` until all rows are in. */
-static rk_status keep(rk_rows_loader *l)
+static rk_status keep(rk_rows_loader *l, int32_t label_id)
 {
     const rk_record *r = &l->rec;
     rk_row *row;
@@ -249,7 +250,7 @@ static rk_status keep(rk_rows_loader *l)
     memset(row, 0, sizeof *row);
     row->length = r->length[0];
     row->line = r->line;
-    row->label_id = -1;
+    row->label_id = label_id;
     rk_buffer_put(&l->memory, r->text.data + r->offset[0], r->length[0] + 1);
     if (l->columns == 2)
         rk_buffer_put(&l->memory, r->text.data + r->offset[1], r->length[1] + 1);
@@ -262,6 +263,7 @@ static rk_status take(rk_rows_loader *l)
 {
     const rk_record *r = &l->rec;
     const size_t wanted = l->want_labels ? 2 : l->columns;
+    int32_t id = -1;
     rk_status st;
 
     if (r->text.failed) return no_memory(l);
@@ -275,7 +277,15 @@ static rk_status take(rk_rows_loader *l)
     if (l->want_labels && only_space(r->text.data + r->offset[0], r->length[0]))
         return rk_fail(l->err, RK_E_FORMAT, "%s:%zu: the text is empty; a labelled row needs one",
                        l->lines->name, r->line);
-    return keep(l);
+    if (l->labels) {
+        const char *label = r->text.data + r->offset[1];
+        size_t k = 0;
+        while (k < l->labels->count && strcmp(l->labels->name[k], label) != 0) k++;
+        if (k == l->labels->count)
+            return rk_label_unknown(l->lines->name, r->line, label, l->labels, l->err);
+        id = (int32_t)k;
+    }
+    return keep(l, id);
 }
 
 /* Blank lines at the end of a file are nothing; before a row they are empty texts where a file has
@@ -298,7 +308,7 @@ static rk_status take_blanks(rk_rows_loader *l)
         r->offset[0] = r->text.length - 1;    /* a NUL */
         r->line = i;
         l->columns = 1;
-        st = keep(l);
+        st = keep(l, -1);
         r->length[0] = length;
         r->offset[0] = offset;
         r->line = line;
@@ -321,35 +331,51 @@ static rk_status read_record(rk_rows_loader *l, bool *more)
     return l->kind == RK_ROWS_CSV ? read_csv(l) : read_tsv(l);
 }
 
-static rk_status load(rk_rows_loader *l, size_t max_rows)
+/* What is to be done with a record that was read. */
+static rk_status place(rk_rows_loader *l, size_t max_rows)
 {
-    bool more = true, first = true, header = false;
-    rk_status st;
+    rk_status st = RK_OK;
 
-    while (max_rows == 0 || l->count < max_rows) {
-        st = read_record(l, &more);
+    if (l->rec.blank) {
+        if (l->blank_from == 0) l->blank_from = l->rec.line;
+        return RK_OK;
+    }
+    if (l->rec.text.failed) return no_memory(l);
+    if (!l->started) {
+        l->started = true;
+        st = is_header(l, &l->header);
+        if (st) return st;
+        if (l->header && l->blank_from == 0) return RK_OK;
+    }
+    /* Blank lines that are refused do not take the row behind them with them. */
+    l->pending = l->blank_from != 0;
+    st = take_blanks(l);
+    if (st) return st;
+    l->pending = false;
+    return max_rows && l->count >= max_rows ? RK_OK : take(l);
+}
+
+/* Reads until there are max_rows (0: all), or, with max_bytes, so many bytes of them. */
+static rk_status load(rk_rows_loader *l, size_t max_rows, size_t max_bytes)
+{
+    while ((max_rows == 0 || l->count < max_rows) &&
+           (max_bytes == 0 || l->memory.length < max_bytes)) {
+        bool more = true;
+        rk_status st = RK_OK;
+        if (!l->pending) st = read_record(l, &more);
         if (st) return st;
         if (!more) break;
-        if (l->rec.blank) {
-            if (l->blank_from == 0) l->blank_from = l->rec.line;
-            continue;
-        }
-        if (l->rec.text.failed) return no_memory(l);
-        if (first) {
-            first = false;
-            st = is_header(l, &header);
-            if (st) return st;
-            if (header && l->blank_from == 0) continue;
-        }
-        st = take_blanks(l);
-        if (!st && (max_rows == 0 || l->count < max_rows)) st = take(l);
+        l->pending = false;
+        st = place(l, max_rows);
         if (st) return st;
     }
-    if (l->count == 0)
-        return rk_fail(l->err, RK_E_FORMAT,
-                       "%s: no rows%s; %s is wanted, one a line", l->lines->name,
-                       header ? " behind the header" : "", columns_name(l));
     return RK_OK;
+}
+
+static rk_status no_rows(const rk_rows_loader *l)
+{
+    return rk_fail(l->err, RK_E_FORMAT, "%s: no rows%s; %s is wanted, one a line", l->lines->name,
+                   l->header ? " behind the header" : "", columns_name(l));
 }
 
 static bool ends_with(const char *path, const char *end)
@@ -389,6 +415,46 @@ static rk_status check_fields(const rk_rows_loader *l)
     return RK_OK;
 }
 
+static rk_status begin(rk_rows_loader *l, const char *path, const rk_fields *fields)
+{
+    rk_status st;
+
+    l->kind = kind_of(path);
+    l->field[0] = fields && fields->text ? fields->text : "text";
+    l->field[1] = fields && fields->label ? fields->label : "label";
+    st = check_fields(l);
+    return st ? st : rk_lines_open(&l->lines, path, l->err);
+}
+
+static void end(rk_rows_loader *l)
+{
+    rk_lines_close(l->lines);
+    rk_buffer_free(&l->memory);
+    rk_buffer_free(&l->rec.text);
+    rk_free(l->row);
+}
+
+/* The rows read so far, out of the loader. */
+static rk_status hand_out(rk_rows **out, rk_rows_loader *l, const char *path)
+{
+    rk_rows *rows = rk_calloc(1, sizeof *rows);
+
+    *out = NULL;
+    if (!rows || !(rows->path = rk_strdup(path))) {
+        rk_rows_free(rows);
+        return rk_fail(l->err, RK_E_MEMORY, "out of memory");
+    }
+    rows->count = l->count;
+    rows->row = l->row;
+    rows->memory = rk_buffer_take(&l->memory);
+    point(rows, rows->memory, l->columns);
+    l->before += l->count;
+    l->count = l->capacity = 0;
+    l->row = NULL;
+    *out = rows;
+    return RK_OK;
+}
+
 rk_status rk_rows_load(rk_rows **out, const char *path, bool want_labels, size_t max_rows,
                        rk_error *err)
 {
@@ -398,35 +464,69 @@ rk_status rk_rows_load(rk_rows **out, const char *path, bool want_labels, size_t
 rk_status rk_rows_load_fields(rk_rows **out, const char *path, const rk_fields *fields,
                               bool want_labels, size_t max_rows, rk_error *err)
 {
-    rk_rows_loader l = {.want_labels = want_labels, .kind = kind_of(path), .err = err};
-    rk_rows *rows = rk_calloc(1, sizeof *rows);
+    rk_rows_loader l = {.want_labels = want_labels, .err = err};
     rk_status st;
 
     *out = NULL;
-    l.field[0] = fields && fields->text ? fields->text : "text";
-    l.field[1] = fields && fields->label ? fields->label : "label";
-    if (!rows || !(rows->path = rk_strdup(path))) {
+    st = begin(&l, path, fields);
+    if (!st) st = load(&l, max_rows, 0);
+    if (!st && l.count == 0) st = no_rows(&l);
+    if (!st) st = hand_out(out, &l, path);
+    end(&l);
+    return st;
+}
+
+/* ---- piece by piece ---- */
+
+struct rk_rows_stream {
+    rk_rows_loader l;
+    char *path;
+    bool refused; /* a row was; then a file without rows has been told of */
+};
+
+rk_status rk_rows_stream_open(rk_rows_stream **out, const char *path, const rk_fields *fields,
+                              const rk_labels *labels, rk_error *err)
+{
+    rk_rows_stream *s = rk_calloc(1, sizeof *s);
+    rk_status st;
+
+    *out = NULL;
+    if (!s || !(s->path = rk_strdup(path))) {
         st = rk_fail(err, RK_E_MEMORY, "out of memory");
         goto done;
     }
-    st = check_fields(&l);
-    if (!st) st = rk_lines_open(&l.lines, path, err);
-    if (!st) st = load(&l, max_rows);
+    s->l.want_labels = labels != NULL;
+    s->l.labels = labels;
+    s->l.err = err;
+    st = begin(&s->l, path, fields);
     if (st) goto done;
-    rows->count = l.count;
-    rows->row = l.row;
-    l.row = NULL;
-    rows->memory = rk_buffer_take(&l.memory);
-    point(rows, rows->memory, l.columns);
-    *out = rows;
-    rows = NULL;
+    *out = s;
+    s = NULL;
 done:
-    rk_lines_close(l.lines);
-    rk_buffer_free(&l.memory);
-    rk_buffer_free(&l.rec.text);
-    rk_free(l.row);
-    rk_rows_free(rows);
+    rk_rows_stream_close(s);
     return st;
+}
+
+rk_status rk_rows_stream_next(rk_rows_stream *s, rk_rows **out, size_t count, rk_error *err)
+{
+    rk_status st, handed;
+
+    *out = NULL;
+    s->l.err = err;
+    st = load(&s->l, count, PIECE_BYTES);
+    if (!st && s->l.before + s->l.count == 0 && !s->refused) st = no_rows(&s->l);
+    s->refused = s->refused || st;
+    if (st && st != RK_E_FORMAT) return st;
+    handed = hand_out(out, &s->l, s->path);
+    return handed ? handed : st;
+}
+
+void rk_rows_stream_close(rk_rows_stream *s)
+{
+    if (!s) return;
+    end(&s->l);
+    rk_free(s->path);
+    rk_free(s);
 }
 
 void rk_rows_free(rk_rows *rows)
@@ -436,4 +536,27 @@ void rk_rows_free(rk_rows *rows)
     rk_free(rows->row);
     rk_free(rows->memory);
     rk_free(rows);
+}
+
+rk_status rk_rows_estimate(size_t *rows, const char *path, rk_error *err)
+{
+    rk_reader *r = NULL;
+    char *bytes = rk_malloc(RK_LINE_CHUNK);
+    size_t got = 1, lines = 0;
+    char last = '\n';
+    rk_status st = bytes ? rk_reader_open(&r, path, err)
+                         : rk_fail(err, RK_E_MEMORY, "out of memory");
+
+    while (!st && got) {
+        st = rk_reader_read(r, bytes, RK_LINE_CHUNK, &got, err);
+        if (st || !got) break;
+        for (const char *p = bytes, *end = bytes + got;
+             (p = memchr(p, '\n', (size_t)(end - p))) != NULL; p++)
+            lines++;
+        last = bytes[got - 1];
+    }
+    *rows = lines + (last != '\n');
+    rk_reader_close(r);
+    rk_free(bytes);
+    return st;
 }

@@ -1,4 +1,4 @@
-/* Inside the reading of rows; for rows.c and rows_json.c only. */
+/* Inside the reading of rows; for rows.c, rows_json.c and labels.c only. */
 #ifndef RK_TEXT_ROWS_PARTS_H
 #define RK_TEXT_ROWS_PARTS_H
 
@@ -24,6 +24,10 @@ typedef struct rk_rows_loader {
     rk_lines *lines;
     rk_rows_kind kind;
     bool want_labels;
+    const rk_labels *labels;           /* what labels are bound to at once; NULL: later */
+    bool started, header;              /* a line was seen; the first one names the columns */
+    bool pending;                      /* rec is read and not yet taken */
+    size_t before;                     /* rows handed out already */
     const char *field[2];              /* names of the columns: text, label */
     size_t columns;                    /* of every row; 0 until the first one */
     size_t blank_from;                 /* line of the first blank line since the last row, or 0 */
@@ -40,5 +44,10 @@ void rk_record_end(rk_record *r);
 /* A line of JSON Lines: an object with the text and, where the file has them, the label. One or two
  * columns; other fields are passed over. */
 rk_status rk_rows_json_line(rk_rows_loader *l);
+
+/* RK_E_FORMAT: the label of the row at a line of the file `where` (safe to print) is none of the
+ * labels; names the known ones and the nearest. */
+rk_status rk_label_unknown(const char *where, size_t line, const char *label,
+                           const rk_labels *labels, rk_error *err);
 
 #endif
