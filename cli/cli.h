@@ -167,8 +167,10 @@ void cli_put_card(const char *folder, const char *eval_json);
 
 /* An object as lines "key  value"; arrays of objects as tables below. */
 void cli_put_object(FILE *to, const json_t *object);
-/* The result of eval for people. */
+/* The result of eval for people (show_eval.c). */
 void cli_put_eval(FILE *to, const json_t *eval);
+/* A text's first hundred bytes or so, escaped, and a newline. */
+void cli_put_text(FILE *to, const char *text);
 
 /* Numbers of a JSON object by path "a.b"; 0 where there is none. */
 double cli_num(const json_t *object, const char *path);
@@ -201,8 +203,15 @@ void cli_lines_free(cli_lines *l);
 char *cli_run_self(const char *const *argv, int *code);
 
 extern const cli_command cli_cmd_init, cli_cmd_train, cli_cmd_export, cli_cmd_convert, cli_cmd_eval,
-    cli_cmd_compare, cli_cmd_bench, cli_cmd_predict, cli_cmd_tokenize, cli_cmd_inspect,
-    cli_cmd_pipeline;
+    cli_cmd_compare, cli_cmd_calibrate, cli_cmd_bench, cli_cmd_predict, cli_cmd_tokenize,
+    cli_cmd_inspect, cli_cmd_pipeline;
+
+/* Several evaluations as one: {models, summary} (cli/seeds.c). */
+/* Reads a saved eval or a report.json and appends what is in it; says why on failure. */
+bool cli_seeds_read(json_t *evals, const char *path);
+/* {models, summary [{name, n, metrics {NAME: {mean, sd, ci95}}}]}; NULL: said already. */
+json_t *cli_seeds_json(const json_t *evals);
+void cli_put_seeds(FILE *to, const json_t *result);
 
 /* The training options that train and pipeline share, in their lists and read by train_options.c.
  * Sets args->wrong for what is out of range. */

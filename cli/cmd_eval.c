@@ -1,35 +1,107 @@
+#include <string.h>
+
 #include "cli.h"
 
-static int run(cli_args *a)
+static bool is_report(const char *path)
 {
-    const char *data = cli_need(a, "data");
-    const size_t batch = cli_count(a, "batch", 0, 1, 4096);
-    const rk_compute compute = cli_compute(a);
-    const rk_fields fields = cli_fields(a);
+    const size_t n = strlen(path);
+    return n > 5 && strcmp(path + n - 5, ".json") == 0 && cli_is_file(path);
+}
+
+/* One model. A result that came with an error is of the rows before it. */
+static int evaluate(cli_args *a, rk_eval_options *o, const char *model, json_t **result)
+{
     cli_progress progress = {.quiet = a->quiet};
     rk_error err;
     char *text;
-    json_t *result;
     rk_status st;
+    int code = CLI_DONE;
 
-    if (a->wrong) return CLI_USAGE;
-    st = rk_eval(&text, a->operand[0], data, &fields, batch, compute, cli_on_progress,
-                 &progress, &err);
+    *result = NULL;
+    o->model = model;
+    st = rk_eval(&text, o, cli_on_progress, &progress, &err);
     cli_progress_end(&progress);
-    if (st) return cli_fail(&err);
-    result = cli_parse(text);
-    if (!result) return CLI_FAILED;
-    if (a->json) cli_put_json(stdout, result);
-    else cli_put_eval(stdout, result);
+    if (text) *result = cli_parse(text);
+    if (st && *result) {
+        code = CLI_FAILED;
+        cli_error("%s (what follows is of the %.0f rows before it)", err.message,
+                  cli_num(*result, "rows"));
+    } else if (st) {
+        code = cli_fail(&err);
+    }
+    return text && !*result ? CLI_FAILED : code;
+}
+
+static int one(cli_args *a, rk_eval_options *o)
+{
+    json_t *result;
+    size_t i;
+    json_t *bad;
+    int code = evaluate(a, o, a->operand[0], &result);
+
+    if (!result) return code;
+    json_array_foreach(json_object_get(result, "bad_rows"), i, bad)
+        cli_say(a, "ringkas: skipped: %s", json_string_value(bad));
+    if (a->json)
+        cli_put_json(stdout, result);
+    else
+        cli_put_eval(stdout, result);
     json_decref(result);
-    return CLI_DONE;
+    return code;
+}
+
+static int several(cli_args *a, rk_eval_options *o)
+{
+    json_t *evals = json_array(), *result = NULL;
+    int code = CLI_DONE;
+
+    for (size_t i = 0; i < a->operands && !code; i++) {
+        const char *path = a->operand[i];
+        json_t *eval;
+        if (is_report(path)) {
+            code = cli_seeds_read(evals, path) ? CLI_DONE : CLI_FAILED;
+            continue;
+        }
+        cli_say(a, "evaluating %s", path);
+        code = evaluate(a, o, path, &eval);
+        if (eval && json_array_append_new(evals, eval)) code = CLI_FAILED;
+    }
+    if (!code && !(result = cli_seeds_json(evals))) code = CLI_FAILED;
+    if (!code && a->json)
+        cli_put_json(stdout, result);
+    else if (!code)
+        cli_put_seeds(stdout, result);
+    json_decref(result);
+    json_decref(evals);
+    return code;
+}
+
+static int run(cli_args *a)
+{
+    static const char *const bad_rows[] = {"stop", "skip", NULL};
+    rk_eval_options o = {0};
+    bool all_saved = true;
+
+    for (size_t i = 0; i < a->operands; i++) all_saved = all_saved && is_report(a->operand[i]);
+    o.data = all_saved ? NULL : cli_need(a, "data");
+    o.batch = cli_count(a, "batch", 0, 1, 4096);
+    o.compute = cli_compute(a);
+    o.fields = cli_fields(a);
+    o.skip_bad_rows = cli_choice(a, "on-bad-row", bad_rows, 0) == 1;
+    o.suspects = cli_count(a, "suspects", 0, 0, 10000);
+    if (a->wrong) return CLI_USAGE;
+    cli_stop_on_signals();
+    return a->operands == 1 && !all_saved ? one(a, &o) : several(a, &o);
 }
 
 static const cli_option options[] = {
     {"data", "FILE", NULL, "labelled rows: TSV, CSV or JSON Lines by the ending", 0},
     CLI_FIELD_OPTIONS,
     {"batch", "N", "32", "rows per call", 0},
-    {"compute", "TYPE", "auto", "auto, f32 or bf16: products of a float model", 0},
+    {"compute", "auto|f32|bf16", "auto", "products of a float model", 0},
+    {"on-bad-row", "stop|skip", "stop",
+     "stop: give the figures of the rows before it, exit 1;\nskip: count it and go on", 0},
+    {"suspects", "N", "0", "list N rows of the largest loss: labels that may be wrong", 0},
     {"json", NULL, NULL, "the result as one JSON object", 0},
     {NULL, NULL, NULL, NULL, 0},
 };
@@ -37,13 +109,21 @@ static const cli_option options[] = {
 const cli_command cli_cmd_eval = {
     .name = "eval",
     .purpose = "how good and how fast a model is on labelled rows",
-    .usage = "MODEL --data FILE [--batch N] [--compute auto|f32|bf16] [--json]",
+    .usage = "MODEL... --data FILE [--on-bad-row stop|skip] [--suspects N]\n"
+             "[--batch N] [--compute auto|f32|bf16] [--json]",
     .options = options,
-    .notes = "Latency is of single texts, from bytes to answer, on up to 200 rows spread over the\n"
-             "file. Rows per second is of batches of rows of like length. The precision reported\n"
-             "is the one that ran.",
-    .example = "ringkas eval build/demo/model_int8.onnx --data data/sample/test.tsv",
+    .notes = "The rows are read as a stream: a file of any length takes the same memory. The\n"
+             "interval of the accuracy is Wilson's, those of F1 are bootstrapped. Latency is of\n"
+             "single texts, from bytes to answer, on up to 200 rows spread over the file. Rows\n"
+             "per second is of batches of rows of like length. The precision reported is the one\n"
+             "that ran.\n"
+             "Several models (say, of several seeds), or .json files with saved results (of\n"
+             "eval --json, or report.json), give a table, and mean and 95 % interval (Student's\n"
+             "t) of each figure over those of one name or precision.",
+    .example = "ringkas eval build/demo/model_int8.onnx --data data/sample/test.tsv\n"
+               "ringkas eval model.onnx --data train.tsv --suspects 20\n"
+               "ringkas eval seed1/report.json seed2/report.json seed3/report.json",
     .min_operands = 1,
-    .max_operands = 1,
+    .max_operands = 1000,
     .run = run,
 };

@@ -201,6 +201,8 @@ static int measure(pipeline *p, size_t kind)
     pipe_variant *v = &p->variant[kind];
     static const char *const option[] = {"--threads", "--isa", "--text-field", "--label-field"};
     const char *argv[16] = {"ringkas", "eval", v->file, "--data", p->test, "--json", "--quiet"};
+    const char *candidate = v->file;
+    rk_compare_options compare;
     size_t n = 7;
     rk_error err;
     char *text;
@@ -224,9 +226,14 @@ static int measure(pipeline *p, size_t kind)
         return CLI_FAILED;
     }
     if (kind == PIPE_FP32) return CLI_DONE;
-    if (rk_compare(&text, p->variant[PIPE_FP32].file, v->file, p->test,
-                   &p->options.fields, -1.0, NULL, NULL, &err))
-        return cli_fail(&err);
+    rk_compare_defaults(&compare);
+    compare.base = p->variant[PIPE_FP32].file;
+    compare.candidate = &candidate;
+    compare.candidates = 1;
+    compare.data = p->test;
+    compare.fields = p->options.fields;
+    compare.no_latency = true; /* eval has it already */
+    if (rk_compare(&text, &compare, NULL, NULL, &err)) return cli_fail(&err);
     v->compare = cli_parse(text);
     return v->compare ? CLI_DONE : CLI_FAILED;
 }

@@ -17,6 +17,7 @@ typedef struct work {
     rk_model *model;
     size_t labels;
     float *probs;          /* [BATCH, labels] */
+    double threshold;      /* below it the best label is no answer; 0: always is one */
     bool json, lines;      /* lines: the texts are lines of standard input */
     bool failed;           /* some text got an error in place of an answer */
     bool fatal;            /* no point in going on */
@@ -50,12 +51,15 @@ static void put_answer(work *w, size_t i, const float *probs)
 {
     const queue *q = &w->q;
     size_t best = 0;
+    bool abstained;
     json_t *one, *all;
 
     for (size_t k = 1; k < w->labels; k++)
         if (probs[k] > probs[best]) best = k;
+    abstained = (double)probs[best] < w->threshold;
     if (!w->json) {
-        printf("%s\t%.4f\t", rk_model_label(w->model, best), (double)probs[best]);
+        printf("%s\t%.4f\t", abstained ? "!abstain" : rk_model_label(w->model, best),
+               (double)probs[best]);
         cli_put_escaped(stdout, q->text[i], q->length[i]);
         putchar('\n');
         return;
@@ -66,6 +70,7 @@ static void put_answer(work *w, size_t i, const float *probs)
     one = json_pack("{s:s%, s:s, s:f, s:o}", "text", q->text[i], q->length[i], "label",
                     rk_model_label(w->model, best), "probability", (double)probs[best],
                     "probabilities", all);
+    if (one && w->threshold > 0.0) json_object_set_new(one, "abstained", json_boolean(abstained));
     w->fatal = !one || !cli_put_json(stdout, one);
     json_decref(one);
 }
@@ -166,9 +171,20 @@ static int run(cli_args *a)
     w.json = a->json;
     w.lines = a->operands == 1;
     const rk_compute compute = cli_compute(a);
+    cli_real(a, "abstain-below", 0.0, 0.0, 1.0);
     if (a->wrong) return CLI_USAGE;
     if (rk_model_open(&w.model, a->operand[0], compute, &err)) return cli_fail(&err);
     w.labels = rk_model_labels(w.model);
+    if (cli_given(a, "abstain")) {
+        w.threshold = rk_model_abstain(w.model);
+        if (!(w.threshold > 0.0)) {
+            cli_error("%s: stores no threshold; ringkas calibrate --abstain-precision makes one, "
+                      "or --abstain-below gives one", a->operand[0]);
+            rk_model_close(w.model);
+            return CLI_FAILED;
+        }
+    }
+    w.threshold = cli_real(a, "abstain-below", w.threshold, 0.0, 1.0);
     w.probs = calloc(w.labels, BATCH * sizeof *w.probs);
     if (!w.probs) {
         cli_error("out of memory");
@@ -188,6 +204,8 @@ static int run(cli_args *a)
 
 static const cli_option options[] = {
     {"compute", "auto|f32|bf16", "auto", "products of a float model", 0},
+    {"abstain", NULL, NULL, "no answer where the model was told to abstain (calibrate)", 0},
+    {"abstain-below", "P", NULL, "no answer where the best label has less than P", 0},
     {"json", NULL, NULL, "one JSON object per text", 0},
     {NULL, NULL, NULL, NULL, 0},
 };
@@ -195,12 +213,14 @@ static const cli_option options[] = {
 const cli_command cli_cmd_predict = {
     .name = "predict",
     .purpose = "label texts",
-    .usage = "MODEL [TEXT...] [--json]",
+    .usage = "MODEL [TEXT...] [--abstain | --abstain-below P] [--json]",
     .options = options,
     .notes = "MODEL is a model folder or an .onnx file. Texts are the arguments, or the lines of\n"
              "standard input. Each gets one line, in order: label TAB probability TAB text; in\n"
              "the text a tab, line end, control byte or backslash comes out as\n"
              "\\t \\n \\r \\xNN \\\\.\n"
+             "With --abstain a text whose best label is not sure enough gets \"!abstain\" in\n"
+             "place of a label (in JSON \"abstained\": true beside the best label).\n"
              "A text that is not UTF-8 gets \"!error\" in place of a label, a line on standard\n"
              "error, and exit code 1 at the end. Texts longer than the model's length lose their\n"
              "end. Put -- before texts that start with a dash.",

@@ -6,12 +6,13 @@
 static bool add_test(json_t *result, const rk_train_options *o, cli_progress *progress,
                      rk_error *err, int *code)
 {
+    const rk_eval_options eval = {.model = o->out, .data = o->test, .fields = o->fields};
     char *text;
     json_t *test;
 
     progress->what = "test";
-    if (rk_eval(&text, o->out, o->test, &o->fields, 0, RK_COMPUTE_AUTO, cli_on_progress, progress,
-                err)) {
+    if (rk_eval(&text, &eval, cli_on_progress, progress, err)) {
+        rk_string_free(text);
         cli_progress_end(progress);
         *code = cli_fail(err);
         return false;

@@ -5,8 +5,8 @@
 
 const cli_command *const cli_commands[] = {
     &cli_cmd_init, &cli_cmd_train, &cli_cmd_export, &cli_cmd_convert, &cli_cmd_eval,
-    &cli_cmd_compare, &cli_cmd_bench, &cli_cmd_predict, &cli_cmd_tokenize, &cli_cmd_inspect,
-    &cli_cmd_pipeline, NULL,
+    &cli_cmd_compare, &cli_cmd_calibrate, &cli_cmd_bench, &cli_cmd_predict, &cli_cmd_tokenize,
+    &cli_cmd_inspect, &cli_cmd_pipeline, NULL,
 };
 enum { COMMANDS = sizeof cli_commands / sizeof cli_commands[0] - 1 };
 

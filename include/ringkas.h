@@ -240,17 +240,69 @@ RK_API rk_status rk_inspect(char **json, const char *path, rk_error *err);
 
 /* ---- evaluation ---------------------------------------------------------------------------- */
 
-/* Scores MODEL on labelled rows. fields NULL: text, label. batch: rows per call, 0 for the default.
- * See doc/FORMATS.md "eval". */
-RK_API rk_status rk_eval(char **json, const char *model, const char *data, const rk_fields *fields,
-                         size_t batch, rk_compute compute, rk_progress_fn progress, void *user,
-                         rk_error *err);
+typedef struct rk_eval_options {
+    const char *model;
+    const char *data; /* labelled rows; read as a stream, never held whole */
+    rk_fields fields;
+    size_t batch; /* rows per call; 0: 32 */
+    rk_compute compute;
+    bool skip_bad_rows; /* count rows that are refused and go on; else the first one ends it */
+    size_t suspects;    /* list so many rows of the largest loss; 0: none */
+} rk_eval_options;
 
-/* Scores two models on the same rows and compares them row by row; "gate" in the result is "pass",
- * "fail" or "none" (max_drop negative: no gate). */
-RK_API rk_status rk_compare(char **json, const char *base, const char *candidate, const char *data,
-                            const rk_fields *fields, double max_drop_points,
+/* Scores a model on labelled rows. See doc/FORMATS.md "eval". Unlike other calls, one that a bad
+ * row or a stop ends on the way leaves in *json what the rows before it gave, with "partial" true,
+ * beside the error; NULL where there was no row. */
+RK_API rk_status rk_eval(char **json, const rk_eval_options *options, rk_progress_fn progress,
+                         void *user, rk_error *err);
+
+typedef struct rk_compare_options {
+    const char *base;
+    const char *const *candidate; /* [candidates], at least one */
+    size_t candidates;
+    const char *data;
+    rk_fields fields;
+    double max_drop;  /* points of accuracy; negative: no gate */
+    bool confident;   /* the gate looks at the upper end of the drop's 95 % interval */
+    size_t flips;     /* rows listed at most, each way */
+    bool no_latency;  /* leave out the timing of single texts */
+} rk_compare_options;
+
+RK_API void rk_compare_defaults(rk_compare_options *options); /* no gate, 10 flips */
+
+/* Scores models on the same rows and compares each candidate with the base row by row; "gate" in
+ * the result is "pass", "fail" or "none". See doc/FORMATS.md "compare". */
+RK_API rk_status rk_compare(char **json, const rk_compare_options *options,
                             rk_progress_fn progress, void *user, rk_error *err);
+
+typedef struct rk_calibrate_options {
+    const char *model; /* .onnx file or model folder */
+    const char *data;  /* labelled validation rows; never those that a result is reported on */
+    const char *out;   /* file to write, or folder to make (that of the model: changed in place) */
+    rk_fields fields;
+    bool no_temperature;       /* leave the sharpness as it is */
+    const char *target_prior;  /* "label=share,..", all labels; NULL: none */
+    const char *unlabelled;    /* rows that the new shares are estimated on by EM; NULL: none */
+    double abstain_precision;  /* share of answers that must be right; 0: no threshold */
+} rk_calibrate_options;
+
+/* Fits a temperature, new label shares and a threshold for abstaining on validation rows, and
+ * writes the model with them: a scale and a bias on its logits. See doc/FORMATS.md "calibrate". */
+RK_API rk_status rk_calibrate(char **json, const rk_calibrate_options *options,
+                              rk_progress_fn progress, void *user, rk_error *err);
+
+/* The probability that the best label needs for an answer, as rk_calibrate stored it; 0: none. */
+RK_API double rk_model_abstain(const rk_model *model);
+
+/* Mean and standard deviation (n - 1) of the figures of several runs, and the 95 % interval of the
+ * mean by Student's t. */
+typedef struct rk_summary {
+    size_t n;
+    double mean, sd, ci95[2]; /* sd and ci95 NAN for one value */
+} rk_summary;
+
+/* values [n]; RK_E_ARG for n 0 or a value that is not finite. */
+RK_API rk_status rk_summarise(rk_summary *out, const double *values, size_t n, rk_error *err);
 
 /* Times MODEL on the rows of a data file (labels are not needed). */
 RK_API rk_status rk_bench(char **json, const char *model, const char *data,

@@ -28,24 +28,24 @@ static rk_status peak_of(double *gflops, const rk_model *m, rk_error *err)
 }
 
 static rk_status bench_batch(json_t *list, rk_model *m, const rk_encoded *e, size_t batch,
-                             size_t repeat, double peak, const char *data, rk_error *err)
+                             size_t repeat, double peak, const rk_rows *rows, rk_error *err)
 {
-    double flop = 0.0, seconds = 0.0, rows, gflops;
+    double flop = 0.0, seconds = 0.0, scored, gflops;
     json_t *one;
 
     for (size_t k = 0; k <= repeat; k++) {
         rk_score s;
-        const rk_status st = rk_score_encoded(&s, m, e, batch, data, NULL, NULL, err);
+        const rk_status st = rk_score_encoded(&s, m, e, batch, rows, NULL, NULL, err);
         if (st) return st;
         if (k) seconds += s.run_seconds;      /* the first round only warms up */
         rk_score_free(&s);
     }
     for (size_t r = 0; r < e->rows; r++)
         flop += row_flop(rk_engine_config(m->engine), e->starts[r + 1] - e->starts[r]);
-    rows = (double)e->rows * (double)repeat;
+    scored = (double)e->rows * (double)repeat;
     gflops = 1e-9 * flop * (double)repeat / seconds;
     one = json_pack("{s:I, s:f, s:f, s:f, s:f}", "batch", (json_int_t)batch, "rows_per_s",
-                    rows / seconds, "tokens_per_s",
+                    scored / seconds, "tokens_per_s",
                     (double)e->tokens * (double)repeat / seconds, "gflops", gflops,
                     "share_of_peak", gflops / peak);
     if (!one || json_array_append_new(list, one))
@@ -102,7 +102,7 @@ rk_status rk_bench(char **json, const char *model, const char *data, const rk_fi
     if (!st) st = rk_encode_rows(&e, rows, m->tokenizer, m->clean, m->max_length, err);
     if (!st) st = peak_of(&peak, m, err);
     for (size_t i = 0; i < count && !st; i++)
-        st = bench_batch(batches, m, &e, sizes[i], repeat, peak, data, err);
+        st = bench_batch(batches, m, &e, sizes[i], repeat, peak, rows, err);
     if (!st) {
         result = bench_json(m, load_ms, peak, ms, timed, batches, &e);
         *json = result ? rk_json_text(result, 0) : NULL;

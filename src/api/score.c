@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 
-enum { WINDOW_BATCHES = 32, WARM_ROWS = 5 };
+enum { WARM_ROWS = 5 };
 
 typedef struct slot {
     size_t row, length;
@@ -53,7 +53,7 @@ rk_status rk_score_load(rk_rows **rows, const rk_model *m, const char *data,
 
 /* Answers of one batch, from the buffers into their rows. */
 static rk_status place(rk_score *s, const float *logits, const slot *slots, size_t n,
-                       const char *data, rk_error *err)
+                       const rk_rows *rows, rk_error *err)
 {
     char name[RK_QUOTE_SIZE];
     for (size_t i = 0; i < n; i++) {
@@ -61,8 +61,9 @@ static rk_status place(rk_score *s, const float *logits, const slot *slots, size
         size_t best = 0;
         for (size_t j = 0; j < s->labels; j++) {
             if (!isfinite(from[j]))
-                return rk_fail(err, RK_E_NUMERIC, "%s: row %zu gets a logit that is not finite",
-                               rk_quote(name, data, strlen(data)), slots[i].row + 1);
+                return rk_fail(err, RK_E_NUMERIC, "%s:%zu: the row gets a logit that is not finite",
+                               rk_quote(name, rows->path, strlen(rows->path)),
+                               rows->row[slots[i].row].line);
             if (from[j] > from[best]) best = j;
         }
         memcpy(s->logits + slots[i].row * s->labels, from, s->labels * sizeof *from);
@@ -84,9 +85,10 @@ static bool tell(const rk_score *s, size_t done, double seconds, rk_progress_fn 
 }
 
 rk_status rk_score_encoded(rk_score *out, rk_model *m, const rk_encoded *e, size_t batch,
-                           const char *data, rk_progress_fn progress, void *user, rk_error *err)
+                           const rk_rows *rows, rk_progress_fn progress, void *user, rk_error *err)
 {
-    const size_t labels = m->labels.count, window = batch * WINDOW_BATCHES;
+    const char *data = rows->path;
+    const size_t labels = m->labels.count, window = batch * RK_WINDOW_BATCHES;
     size_t cells, widest, *starts = NULL;
     slot *order = NULL;
     int32_t *ids = NULL;
@@ -125,7 +127,7 @@ rk_status rk_score_encoded(rk_score *out, rk_model *m, const rk_encoded *e, size
         }
         st = rk_engine_run(m->engine, ids, starts, n, logits, err);
         out->run_seconds += rk_now() - began;
-        if (!st) st = place(out, logits, order + r, n, data, err);
+        if (!st) st = place(out, logits, order + r, n, rows, err);
         if (!st && !tell(out, r + n, out->run_seconds, progress, user))
             st = rk_fail(err, RK_E_STOPPED, "stopped after %zu of %zu rows", r + n, e->rows);
         if (st) goto done;
@@ -151,7 +153,7 @@ rk_status rk_score_rows(rk_score *out, int32_t **truth, rk_model *m, const rk_ro
     if (truth) *truth = NULL;
     if (st) return st;
     encoded = rk_now() - began;
-    st = rk_score_encoded(out, m, &e, batch, rows->path, progress, user, err);
+    st = rk_score_encoded(out, m, &e, batch, rows, progress, user, err);
     if (!st) {
         out->tokenize_seconds = encoded;
         if (truth) {
@@ -197,4 +199,22 @@ rk_status rk_score_latency(double **sorted, size_t *count, rk_model *m, const rk
     *sorted = ms;
     *count = total;
     return RK_OK;
+}
+
+json_t *rk_latency_json(const double *ms, size_t n)
+{
+    json_t *quantiles = json_array();
+    double sum = 0.0;
+    int bad = 0;
+
+    for (size_t i = 0; i < n; i++) sum += ms[i];
+    for (int percent = 0; percent <= 100 && !bad; percent += 5)
+        bad = json_array_append_new(quantiles, json_real(rk_quantile(ms, n, percent / 100.0)));
+    if (bad) {
+        json_decref(quantiles);
+        return NULL;
+    }
+    return json_pack("{s:f, s:f, s:f, s:f, s:I, s:o}", "p50", rk_quantile(ms, n, 0.5), "p95",
+                     rk_quantile(ms, n, 0.95), "p99", rk_quantile(ms, n, 0.99), "mean",
+                     sum / (double)n, "rows", (json_int_t)n, "quantiles", quantiles);
 }

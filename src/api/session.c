@@ -9,7 +9,9 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "encoder/calibration.h"
 #include "encoder/config.h"
+#include "eval/scores.h"
 #include "file/model_folder.h"
 #include "onnx/model.h"
 #include "text/clean.h"
@@ -29,8 +31,30 @@ void rk_model_close(rk_model *m)
     rk_engine_close(m->engine);
     rk_tokenizer_close(m->tokenizer);
     rk_labels_free(&m->labels);
+    json_decref(m->calibration);
     rk_free(m->path);
     rk_free(m);
+}
+
+rk_status rk_model_set_calibration(rk_model *m, json_t *object, rk_error *err)
+{
+    char name[RK_QUOTE_SIZE];
+    rk_calibration c;
+    rk_status st;
+
+    if (!object) return RK_OK;
+    st = rk_calibration_read(&c, object, m->labels.count,
+                             rk_quote(name, m->path, strlen(m->path)), err);
+    if (st) return st;
+    m->abstain = c.threshold;
+    m->calibration = json_incref(object);
+    rk_calibration_free(&c);
+    return RK_OK;
+}
+
+double rk_model_abstain(const rk_model *m)
+{
+    return m ? m->abstain : 0.0;
 }
 
 static rk_status set_labels(rk_model *m, const rk_labels *labels, rk_error *err)
@@ -149,6 +173,8 @@ static rk_status open_folder(rk_model *m, rk_compute compute, bool weights, rk_e
     } else {
         st = set_labels(m, &c.labels, err);
     }
+    if (!st)
+        st = rk_model_set_calibration(m, json_object_get(folder->ringkas, "calibration"), err);
     if (!st) st = check(m, err);
 done:
     rk_bert_config_free(&c);
@@ -288,7 +314,7 @@ static rk_status read_metadata(json_t **out, const char *path, rk_error *err)
 
 static rk_status open_onnx(rk_model *m, rk_compute compute, bool weights, rk_error *err)
 {
-    json_t *metadata = NULL;
+    json_t *metadata = NULL, *calibration = NULL;
     rk_status st = weights ? rk_engine_open_onnx(&m->engine, m->path, compute, &metadata, err)
                            : read_metadata(&metadata, m->path, err);
 
@@ -298,7 +324,11 @@ static rk_status open_onnx(rk_model *m, rk_compute compute, bool weights, rk_err
     }
     if (!st) st = set_from_metadata(m, metadata, err);
     if (!st && (!m->labels.count || !m->tokenizer)) st = set_from_beside(m, err);
+    if (!st && weights)
+        st = parse_entry(&calibration, metadata, "ringkas.calibration", m->path, err);
+    if (!st) st = rk_model_set_calibration(m, calibration, err);
     if (!st) st = check(m, err);
+    json_decref(calibration);
     json_decref(metadata);
     return st;
 }
@@ -427,15 +457,6 @@ rk_status rk_model_classify_ids(rk_model *m, const int32_t *ids, const size_t *s
     return rk_model_run(m, ids, starts, n, CALL_ROWS, logits, err);
 }
 
-static void softmax(float *probs, const float *logits, size_t n)
-{
-    double top = logits[0], sum = 0.0;
-    for (size_t i = 1; i < n; i++)
-        if (logits[i] > top) top = logits[i];
-    for (size_t i = 0; i < n; i++) sum += exp((double)logits[i] - top);
-    for (size_t i = 0; i < n; i++) probs[i] = (float)(exp((double)logits[i] - top) / sum);
-}
-
 rk_status rk_model_classify(rk_model *m, const char *const *texts, const size_t *lengths, size_t n,
                             float *logits, float *probs, rk_error *err)
 {
@@ -444,6 +465,7 @@ rk_status rk_model_classify(rk_model *m, const char *const *texts, const size_t 
     rk_ids ids = {0};
     size_t *starts = NULL, cells;
     float *own = NULL;
+    double *wide = NULL;
     rk_status st = RK_OK;
 
     if (!m || !m->engine || (n && !texts))
@@ -452,7 +474,8 @@ rk_status rk_model_classify(rk_model *m, const char *const *texts, const size_t 
     if (!rk_mul(&cells, n, labels)) return no_memory(err, m);
     starts = rk_calloc(n + 1, sizeof *starts);
     own = rk_calloc(cells, sizeof *own);
-    if (!starts || !own) {
+    wide = rk_calloc(labels, sizeof *wide);
+    if (!starts || !own || !wide) {
         st = no_memory(err, m);
         goto done;
     }
@@ -473,11 +496,15 @@ rk_status rk_model_classify(rk_model *m, const char *const *texts, const size_t 
                          i / labels + 1);
     if (st) goto done;
     if (logits) memcpy(logits, own, cells * sizeof *own);
-    for (size_t r = 0; probs && r < n; r++) softmax(probs + r * labels, own + r * labels, labels);
+    for (size_t r = 0; probs && r < n; r++) {
+        rk_softmax(wide, own + r * labels, labels);
+        for (size_t k = 0; k < labels; k++) probs[r * labels + k] = (float)wide[k];
+    }
 done:
     rk_buffer_free(&scratch);
     rk_ids_clear(&ids);
     rk_free(starts);
     rk_free(own);
+    rk_free(wide);
     return st;
 }

@@ -15,6 +15,8 @@ struct rk_model {
     unsigned clean;             /* RK_CLEAN_ steps */
     size_t max_length;          /* tokens, special tokens included */
     size_t positions, vocab;    /* what the embedding tables hold; vocab 0: not known */
+    json_t *calibration;        /* what was fitted, as stored; NULL: nothing */
+    double abstain;             /* threshold of it; 0: none */
 };
 
 /* Threads that the next product will use. */
@@ -27,6 +29,9 @@ double rk_now(void);
  * ids [starts[rows]], starts [rows + 1] in; logits [rows, labels] out. */
 rk_status rk_model_run(rk_model *m, const int32_t *ids, const size_t *starts, size_t rows,
                        size_t batch, float *logits, rk_error *err);
+
+/* What a file or folder says was fitted, checked; NULL is fine. Takes no reference of `object`. */
+rk_status rk_model_set_calibration(rk_model *m, json_t *object, rk_error *err);
 
 /* Bytes on disk of what was opened: the .onnx file, or the weight files of the folder. */
 uint64_t rk_model_bytes(const char *path);

@@ -3,6 +3,8 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "convert/bert_graph.h"
+#include "convert/calibrated.h"
+#include "encoder/calibration.h"
 #include "encoder/params.h"
 #include "encoder/ranges.h"
 #include "file/model_folder.h"
@@ -130,6 +132,21 @@ static rk_status describe(rk_onnx *m, const source *s)
     return st;
 }
 
+/* What was fitted on the logits goes into the graph. */
+static rk_status calibrate(rk_onnx *m, const source *s)
+{
+    const json_t *object = json_object_get(s->folder->ringkas, "calibration");
+    const size_t labels = s->config.labels.count;
+    rk_calibration c;
+    rk_status st;
+
+    if (!object) return RK_OK;
+    st = rk_calibration_read(&c, object, labels, s->shown, s->err);
+    if (!st) st = rk_onnx_calibrate(m, c.scale, c.bias, labels, object, s->err);
+    rk_calibration_free(&c);
+    return st;
+}
+
 rk_status rk_export(const char *folder, const char *onnx_path, int opset, rk_error *err)
 {
     char shown[RK_QUOTE_SIZE];
@@ -146,6 +163,7 @@ rk_status rk_export(const char *folder, const char *onnx_path, int opset, rk_err
     graph = (rk_bert_source){&s.config, s.params, s.ranges, rk_tokenizer_size(s.tokenizer)};
     st = rk_bert_graph(&m, &graph, opset ? opset : RK_EXPORT_OPSET, onnx_path, err);
     if (!st) st = describe(m, &s);
+    if (!st) st = calibrate(m, &s);
     if (!st) st = rk_onnx_check(m, err);
     if (!st) st = rk_onnx_save(m, onnx_path, err);
 done:

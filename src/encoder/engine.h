@@ -27,6 +27,7 @@ typedef struct rk_source {
     const float *emb_ln_w, *emb_ln_b;
     const rk_source_layer *layer; /* [config->layers] */
     rk_source_linear pooler, classifier;
+    const float *scale, *bias;    /* calibration: one scale, [labels] biases; NULL: none */
 } rk_source;
 
 /* Packs and copies everything. RK_E_UNSUPPORTED: bf16 asked of an INT8 model or of a processor that
@@ -72,6 +73,8 @@ struct rk_engine {
     float *emb_norm;              /* [2][hidden] */
     rk_engine_layer *layer;
     rk_engine_linear pooler, classifier;
+    float scale;                  /* of the logits, where bias is not NULL */
+    float *bias;                  /* [labels]; NULL: logits are as the classifier gives them */
     size_t bytes;
     rk_engine_scratch scratch;
 };

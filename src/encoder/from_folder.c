@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "encoder/calibration.h"
 #include "encoder/engine.h"
 #include "encoder/params.h"
 #include "encoder/ranges.h"
@@ -17,6 +18,7 @@ typedef struct reader {
     void **codes;                 /* [params]: int8 or half of a quantised parameter, else NULL */
     rk_source source;
     rk_source_layer *layer;
+    rk_calibration calibration;
 } reader;
 
 static void reader_free(reader *r)
@@ -24,6 +26,7 @@ static void reader_free(reader *r)
     for (size_t i = 0; r->codes && i < r->params->params; i++) rk_free_aligned(r->codes[i]);
     rk_free(r->codes);
     rk_free(r->layer);
+    rk_calibration_free(&r->calibration);
     rk_ranges_free(r->ranges);
     rk_params_free(r->params);
     rk_bert_config_free(&r->config);
@@ -148,6 +151,21 @@ static rk_status describe(reader *r, rk_error *err)
     return RK_OK;
 }
 
+static rk_status calibration(reader *r, rk_error *err)
+{
+    const json_t *object = json_object_get(r->folder->ringkas, "calibration");
+    char where[RK_QUOTE_SIZE];
+    rk_status st;
+
+    if (!object) return RK_OK;
+    st = rk_calibration_read(&r->calibration, object, r->config.labels.count,
+                             rk_quote(where, r->folder->path, strlen(r->folder->path)), err);
+    if (st) return st;
+    r->source.scale = &r->calibration.scale;
+    r->source.bias = r->calibration.bias;
+    return RK_OK;
+}
+
 rk_status rk_engine_open_folder(rk_engine **out, const char *folder, rk_compute compute,
                                 rk_error *err)
 {
@@ -178,6 +196,7 @@ rk_status rk_engine_open_folder(rk_engine **out, const char *folder, rk_compute 
         if (st) goto done;
     }
     st = describe(&r, err);
+    if (!st) st = calibration(&r, err);
     if (!st) st = rk_engine_build(out, &r.source, compute, err);
 done:
     reader_free(&r);

@@ -17,6 +17,7 @@ typedef struct reader {
     rk_source source;
     rk_source_layer *layer;       /* [room]; the last layer first until all are found */
     size_t room;
+    size_t biases;                /* of a calibration */
     json_t *metadata;
 } reader;
 
@@ -250,20 +251,48 @@ static rk_status layer(reader *r, const char **value, bool *fits)
     return RK_OK;
 }
 
+/* A calibration behind the classifier: Add(Mul(value, one scale), biases). *value becomes what it
+ * reads; without one all stays. */
+static rk_status calibration(reader *r, const char **value)
+{
+    rk_walk *w = &r->w;
+    const char *sum[2], *product[2];
+
+    if (!rk_walk_pair(w, "Add", *value, sum)) return RK_OK;
+    for (size_t i = 0; i < 2; i++)
+        for (size_t k = 0; k < 2; k++) {
+            double scale;
+            float *kept;
+            if (!rk_walk_pair(w, "Mul", sum[i], product)) continue;
+            if (!rk_walk_scalar(w, &scale, product[k])) continue;
+            kept = rk_walk_alloc(w, 1, sizeof *kept);
+            if (!kept) return rk_walk_memory(w);
+            *kept = (float)scale;
+            r->source.scale = kept;
+            *value = product[1 - k];
+            return rk_walk_floats(w, &r->source.bias, &r->biases, sum[1 - i]);
+        }
+    return RK_OK;
+}
+
 /* From the logits to the last layer's output. */
 static rk_status head(reader *r, const char **value)
 {
     rk_walk *w = &r->w;
     const Onnx__NodeProto *tanh_node, *first;
     double at;
-    const char *in;
+    const char *in, *logits;
     rk_status st;
 
     if (w->g->n_output != 1)
         return rk_fail(w->err, RK_E_UNSUPPORTED, "%s: %zu graph outputs; want the logits only",
                        w->m->shown, w->g->n_output);
-    st = linear(r, &r->source.classifier, &in, w->g->output[0]->name, "the classifier's Linear");
+    logits = w->g->output[0]->name;
+    st = calibration(r, &logits);
+    if (!st) st = linear(r, &r->source.classifier, &in, logits, "the classifier's Linear");
     if (st) return st;
+    if (r->source.bias && r->biases != r->source.classifier.w.out)
+        return rk_walk_misfit(w, w->g->output[0]->name, "one bias of the calibration a label");
     tanh_node = rk_walk_node(w, in, "Tanh");
     if (!tanh_node) return rk_walk_misfit(w, rk_walk_behind(w, in), "the pooler's Tanh");
     st = linear(r, &r->source.pooler, &in, rk_node_input(tanh_node, 0), "the pooler's Linear");

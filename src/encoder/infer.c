@@ -312,6 +312,18 @@ static void forward(const chunk *c)
     head(c, &first);
 }
 
+/* Two roundings, as the two nodes of a graph have: ISO C does not fuse across statements. */
+static void calibrate(const rk_engine *e, float *logits, size_t rows)
+{
+    const size_t labels = e->config.labels.count;
+
+    for (size_t r = 0; e->bias && r < rows; r++)
+        for (size_t k = 0; k < labels; k++) {
+            const float scaled = logits[r * labels + k] * e->scale;
+            logits[r * labels + k] = scaled + e->bias[k];
+        }
+}
+
 /* ---- a call ---- */
 
 static rk_status check(const rk_engine *e, const int32_t *ids, const size_t *starts, size_t rows,
@@ -373,5 +385,6 @@ rk_status rk_engine_run(rk_engine *e, const int32_t *ids, const size_t *starts, 
             forward(&c);
         }
     }
+    calibrate(e, logits, rows);
     return RK_OK;
 }

@@ -26,6 +26,10 @@ const rk_bert_config *rk_engine_config(const rk_engine *e);
 const char *rk_engine_precision(const rk_engine *e); /* what executes: fp32 fp16 bf16 int8 */
 size_t rk_engine_bytes(const rk_engine *e);          /* resident bytes of packed weights */
 
+/* A scale and a bias on the logits from now on: logit * scale, rounded, plus bias, as the Mul and
+ * Add of an exported graph do. bias [labels], copied; NULL: none. */
+rk_status rk_engine_calibrate(rk_engine *e, float scale, const float *bias, rk_error *err);
+
 /* ids [starts[rows]], starts [rows + 1] in; logits [rows, labels] out. Row lengths 1 ..
  * config.positions, ids 0 .. vocab - 1 (else RK_E_ARG names the row). A row's logits do not depend
  * on its neighbours. */

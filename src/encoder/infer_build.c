@@ -196,12 +196,29 @@ rk_status rk_engine_build(rk_engine **out, const rk_source *s, rk_compute comput
     if (!st)
         st = pack_one(e, &e->classifier, s, &s->classifier, c->labels.count, c->hidden,
                       "classifier", err);
+    if (!st && s->bias) st = rk_engine_calibrate(e, *s->scale, s->bias, err);
     if (st) goto done;
     *out = e;
     e = NULL;
 done:
     rk_engine_close(e);
     return st;
+}
+
+rk_status rk_engine_calibrate(rk_engine *e, float scale, const float *bias, rk_error *err)
+{
+    const size_t labels = e->config.labels.count;
+    float *copy = NULL;
+
+    if (bias) {
+        copy = rk_calloc(labels, sizeof *copy);
+        if (!copy) return rk_fail(err, RK_E_MEMORY, "out of memory");
+        memcpy(copy, bias, labels * sizeof *copy);
+    }
+    rk_free(e->bias);
+    e->bias = copy;
+    e->scale = scale;
+    return RK_OK;
 }
 
 static void free_table(rk_table *t)
@@ -220,6 +237,7 @@ void rk_engine_close(rk_engine *e)
         rk_free_aligned(l->norms);
     }
     rk_free(e->layer);
+    rk_free(e->bias);
     rk_packed_free(e->pooler.w);
     rk_packed_free(e->classifier.w);
     free_table(&e->word);

@@ -1,9 +1,11 @@
 #include "eval/metrics.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "eval/intervals.h"
 
 static const double Z95 = 1.959963984540054;   /* the normal's 97.5 % point */
 
@@ -12,25 +14,29 @@ static double share(size_t part, size_t whole)
     return whole ? (double)part / (double)whole : 0.0;
 }
 
-static rk_status count(size_t *confusion, const int32_t *truth, const int32_t *predicted,
-                       size_t rows, size_t labels, rk_error *err)
+/* Gorodkin's correlation of K labels (2004), which for two is Matthews'. Every difference is of
+ * whole numbers, exact in a double up to 94 million rows. */
+static double correlation(const rk_metrics *m, double right)
 {
-    for (size_t r = 0; r < rows; r++) {
-        const int32_t t = truth[r], p = predicted[r];
-        if (t < 0 || (size_t)t >= labels)
-            return rk_fail(err, RK_E_ARG, "row %zu: true label %d; labels go from 0 to %zu", r, t,
-                           labels - 1);
-        if (p < 0 || (size_t)p >= labels)
-            return rk_fail(err, RK_E_ARG, "row %zu: predicted label %d; labels go from 0 to %zu",
-                           r, p, labels - 1);
-        confusion[(size_t)t * labels + (size_t)p]++;
+    const double n = (double)m->rows;
+    double both = 0.0, truth = 0.0, answers = 0.0, product;
+
+    for (size_t i = 0; i < m->labels; i++) {
+        const double support = (double)m->label[i].support;
+        double predicted = 0.0;
+        for (size_t j = 0; j < m->labels; j++)
+            predicted += (double)m->confusion[j * m->labels + i];
+        both += support * predicted;
+        truth += support * support;
+        answers += predicted * predicted;
     }
-    return RK_OK;
+    product = (n * n - truth) * (n * n - answers);
+    return product > 0.0 ? (right * n - both) / sqrt(product) : 0.0;
 }
 
 static void score(rk_metrics *m)
 {
-    size_t right = 0;
+    size_t right = 0, present = 0;
 
     for (size_t i = 0; i < m->labels; i++) {
         const size_t hit = m->confusion[i * m->labels + i];
@@ -49,42 +55,79 @@ static void score(rk_metrics *m)
         m->precision_weighted += weight * s->precision;
         m->recall_weighted += weight * s->recall;
         m->f1_weighted += weight * s->f1;
+        m->precision_macro += s->precision;
+        m->recall_macro += s->recall;
         m->f1_macro += s->f1;
+        m->balanced_accuracy += s->recall; /* 0 where no row has the label */
+        present += s->support > 0;
         right += hit;
     }
     m->precision_weighted /= (double)m->rows;
     m->recall_weighted /= (double)m->rows;
     m->f1_weighted /= (double)m->rows;
+    m->precision_macro /= (double)m->labels;
+    m->recall_macro /= (double)m->labels;
     m->f1_macro /= (double)m->labels;
+    m->balanced_accuracy /= (double)present;
     m->accuracy = share(right, m->rows);
+    m->mcc = correlation(m, (double)right);
     rk_wilson(m->accuracy_ci95, right, m->rows, Z95);
 }
 
-rk_status rk_metrics_compute(rk_metrics *out, const int32_t *truth, const int32_t *predicted,
-                             size_t rows, size_t labels, rk_error *err)
+rk_status rk_metrics_begin(rk_metrics *out, size_t labels, rk_error *err)
 {
-    rk_metrics m = { .rows = rows, .labels = labels };
+    rk_metrics m = {.labels = labels};
     size_t cells;
-    rk_status st;
 
-    *out = (rk_metrics){ 0 };
-    if (rows == 0) return rk_fail(err, RK_E_ARG, "no rows to score; at least one is needed");
+    *out = (rk_metrics){0};
     if (labels == 0) return rk_fail(err, RK_E_ARG, "no labels to score; at least one is needed");
     if (!rk_mul(&cells, labels, labels))
         return rk_fail(err, RK_E_ARG, "%zu labels are too many for a confusion matrix", labels);
     m.confusion = rk_calloc(cells, sizeof *m.confusion);
     m.label = rk_calloc(labels, sizeof *m.label);
     if (!m.confusion || !m.label) {
-        st = rk_fail(err, RK_E_MEMORY, "out of memory for the scores of %zu labels", labels);
-        goto done;
+        rk_metrics_free(&m);
+        return rk_fail(err, RK_E_MEMORY, "out of memory for the scores of %zu labels", labels);
     }
-    st = count(m.confusion, truth, predicted, rows, labels, err);
-    if (st) goto done;
-    score(&m);
-    *out = m;    /* from here the caller owns it */
-    memset(&m, 0, sizeof m);
-done:
-    rk_metrics_free(&m);
+    *out = m;
+    return RK_OK;
+}
+
+rk_status rk_metrics_add(rk_metrics *m, const int32_t *truth, const int32_t *predicted, size_t rows,
+                         rk_error *err)
+{
+    for (size_t r = 0; r < rows; r++) {
+        const int32_t t = truth[r], p = predicted[r];
+        if (t < 0 || (size_t)t >= m->labels)
+            return rk_fail(err, RK_E_ARG, "row %zu: true label %d; labels go from 0 to %zu", r, t,
+                           m->labels - 1);
+        if (p < 0 || (size_t)p >= m->labels)
+            return rk_fail(err, RK_E_ARG, "row %zu: predicted label %d; labels go from 0 to %zu", r,
+                           p, m->labels - 1);
+        m->confusion[(size_t)t * m->labels + (size_t)p]++;
+        m->rows++;
+    }
+    return RK_OK;
+}
+
+rk_status rk_metrics_end(rk_metrics *m, rk_error *err)
+{
+    if (m->rows == 0) return rk_fail(err, RK_E_ARG, "no rows to score; at least one is needed");
+    score(m);
+    return RK_OK;
+}
+
+rk_status rk_metrics_compute(rk_metrics *out, const int32_t *truth, const int32_t *predicted,
+                             size_t rows, size_t labels, rk_error *err)
+{
+    rk_status st;
+
+    *out = (rk_metrics){0};
+    if (rows == 0) return rk_fail(err, RK_E_ARG, "no rows to score; at least one is needed");
+    st = rk_metrics_begin(out, labels, err);
+    if (!st) st = rk_metrics_add(out, truth, predicted, rows, err);
+    if (!st) st = rk_metrics_end(out, err);
+    if (st) rk_metrics_free(out);
     return st;
 }
 
@@ -145,12 +188,15 @@ static bool put_labels(json_t *into, const rk_metrics *m, const char *const *nam
 
 json_t *rk_metrics_json(const rk_metrics *m, const char *const *label_names)
 {
-    json_t *out = json_pack("{s:I, s:f, s:[f, f], s:f, s:f, s:f, s:f}",
+    json_t *out = json_pack("{s:I, s:f, s:[f, f], s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}",
                             "rows", (json_int_t)m->rows, "accuracy", m->accuracy,
                             "accuracy_ci95", m->accuracy_ci95[0], m->accuracy_ci95[1],
                             "precision_weighted", m->precision_weighted,
                             "recall_weighted", m->recall_weighted,
-                            "f1_weighted", m->f1_weighted, "f1_macro", m->f1_macro);
+                            "f1_weighted", m->f1_weighted, "f1_macro", m->f1_macro,
+                            "precision_macro", m->precision_macro, "recall_macro",
+                            m->recall_macro, "balanced_accuracy", m->balanced_accuracy, "mcc",
+                            m->mcc);
     if (out && !put_labels(out, m, label_names)) {
         json_decref(out);
         return NULL;

@@ -1,9 +1,6 @@
 #include <math.h>
-#include <stdlib.h>
 
-#include "base/mem.h"
-#include "base/rng.h"
-#include "eval/metrics.h"
+#include "eval/intervals.h"
 
 /* E. B. Wilson, "Probable inference, the law of succession, and statistical inference" (1927):
  * the p whose distance from k/n is z of p's own standard errors. */
@@ -56,55 +53,53 @@ double rk_quantile(const double *sorted, size_t n, double p)
     return part < 0.5 ? sorted[below] + gap * part : sorted[above] - gap * (1.0 - part);
 }
 
-static int by_value(const void *a, const void *b)
+/* P(|T| <= t) for whole degrees of freedom, t = sqrt(df) tan(angle): the finite sums of Abramowitz
+ * and Stegun, 26.7.3 and 26.7.4. */
+static double t_inside(size_t df, double angle)
 {
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
+    const double c2 = cos(angle) * cos(angle);
+    double term, sum;
 
-/* Mean of n values of d drawn with replacement. Each draw has a random stream of its own, so it
- * does not depend on the other draws. */
-static double resampled_mean(const double *d, uint32_t n, uint64_t seed, uint64_t stream)
-{
-    /* D. Lemire, "Fast random integer generation in an interval" (2019): words whose low half of
-     * the product falls below this are drawn again, which leaves no bias. */
-    const uint32_t reject = (uint32_t)(0u - n) % n;
-    uint32_t word[4];
-    uint64_t block = 0;
-    size_t have = 0;
-    double sum = 0.0;
-
-    for (uint32_t i = 0; i < n;) {
-        uint64_t product;
-        if (have == 0) {
-            rk_philox(word, seed, stream, block++);
-            have = 4;
-        }
-        product = (uint64_t)word[--have] * n;
-        if ((uint32_t)product < reject) continue;
-        sum += d[product >> 32];
-        i++;
+    if (df % 2 == 0) {
+        term = sum = 1.0;
+        for (size_t k = 2; k < df; k += 2) sum += term *= c2 * (double)(k - 1) / (double)k;
+        return sin(angle) * sum;
     }
-    return sum / n;
+    term = sum = cos(angle);
+    for (size_t k = 3; k < df; k += 2) sum += term *= c2 * (double)(k - 1) / (double)k;
+    return (angle + (df > 1 ? sin(angle) * sum : 0.0)) * 2.0 / acos(-1.0);
 }
 
-rk_status rk_bootstrap_mean(double out[2], const double *d, size_t n, size_t draws, uint64_t seed,
-                            rk_error *err)
+double rk_student95(size_t df)
 {
-    double *mean;
+    double low = 0.0, high = acos(0.0);
 
-    if (n == 0 || n > UINT32_MAX)
-        return rk_fail(err, RK_E_ARG, "bootstrap of %zu values; 1 to 4294967295 are possible", n);
-    if (draws == 0) return rk_fail(err, RK_E_ARG, "bootstrap of 0 draws; at least 1 is needed");
-    for (size_t i = 0; i < n; i++)
-        if (!isfinite(d[i]))
-            return rk_fail(err, RK_E_ARG, "bootstrap: value %zu is not finite", i);
-    mean = rk_calloc(draws, sizeof *mean);
-    if (!mean) return rk_fail(err, RK_E_MEMORY, "out of memory for %zu bootstrap draws", draws);
-    for (size_t i = 0; i < draws; i++) mean[i] = resampled_mean(d, (uint32_t)n, seed, i);
-    qsort(mean, draws, sizeof *mean, by_value);
-    out[0] = rk_quantile(mean, draws, 0.025);
-    out[1] = rk_quantile(mean, draws, 0.975);
-    rk_free(mean);
+    for (;;) {
+        const double middle = low + (high - low) / 2.0;
+        if (middle <= low || middle >= high) return sqrt((double)df) * tan(middle);
+        if (t_inside(df, middle) < 0.95) low = middle;
+        else high = middle;
+    }
+}
+
+rk_status rk_summarise(rk_summary *out, const double *values, size_t n, rk_error *err)
+{
+    double sum = 0.0, squares = 0.0, half;
+
+    if (!out || !values || n == 0 || n > RK_SUMMARY_MAX)
+        return rk_fail(err, RK_E_ARG, "a summary of %zu values; 1 to %d are possible", n,
+                       RK_SUMMARY_MAX);
+    for (size_t i = 0; i < n; i++) {
+        if (!isfinite(values[i]))
+            return rk_fail(err, RK_E_ARG, "a summary: value %zu is not finite", i);
+        sum += values[i] / (double)n;
+    }
+    *out = (rk_summary){.n = n, .mean = sum, .sd = NAN, .ci95 = {NAN, NAN}};
+    if (n == 1) return RK_OK;
+    for (size_t i = 0; i < n; i++) squares += (values[i] - sum) * (values[i] - sum);
+    out->sd = sqrt(squares / (double)(n - 1));
+    half = rk_student95(n - 1) * out->sd / sqrt((double)n);
+    out->ci95[0] = sum - half;
+    out->ci95[1] = sum + half;
     return RK_OK;
 }

@@ -2,6 +2,7 @@
 #   run CODE ARGS...            ringkas ARGS; out and err hold what it printed
 #   refuse CODE PATTERN ARGS... the same, and: one line on stderr that matches PATTERN (extended
 #                               regular expression), nothing on stdout, no file made or changed
+#   refuse_row CODE ROWS PATTERN ARGS...   eval, stopped by a bad row after ROWS good ones
 #   tiny DIR                    a small trained model folder
 # Everything happens in $area, a folder of the test's own.
 set -u
@@ -60,6 +61,18 @@ refuse() {
         fail "left a trace: ringkas $*"
         diff <(echo "$before") <(echo "$after") | sed 's/^/    /'
     }
+}
+
+# refuse_row CODE ROWS PATTERN ARGS...: eval stops at a bad row: one line, and on stdout the figures
+# of the ROWS rows before it, marked.
+refuse_row() {
+    local want=$1 rows=$2 pattern=$3
+    shift 3
+    run "$want" "$@" || return 1
+    one_line "$pattern.*$rows rows before it" "$@"
+    grep -q "^PARTIAL: the first $rows rows only" "$out" ||
+        fail "no figures marked partial: ringkas $*"
+    grep -q "^rows  *$rows " "$out" || fail "not of $rows rows: ringkas $*"
 }
 
 one_line() {

@@ -49,7 +49,7 @@ refuse 1 "folder|directory|regular" eval "$model" --data "$sample"
 cp "$sample/valid.tsv" label.tsv
 printf 'Layanannya begitu saja.\tpositif\n' >>label.tsv
 line=$(wc -l <label.tsv)
-refuse 1 "label.tsv:$line: .*positif.*positive" eval "$model" --data label.tsv
+refuse_row 1 $((line - 1)) "label.tsv:$line: .*positif.*positive" eval "$model" --data label.tsv
 refuse 1 "label.tsv:$line: .*positif.*positive" train --model "$model" \
     --train "$sample/train.tsv" --valid label.tsv --out out
 refuse 1 "label.tsv:$line: .*positif.*positive" train --model "$model" \
@@ -58,10 +58,10 @@ refuse 1 "label.tsv:$line: .*positif" compare "$model" "$model" --data label.tsv
 sed '3s/\t/ /' "$sample/train.tsv" >tab.tsv
 refuse 1 "tab.tsv:3: " train --model "$model" --train tab.tsv --valid "$sample/valid.tsv" \
     --out out
-refuse 1 "tab.tsv:3: " eval "$model" --data tab.tsv
+refuse_row 1 2 "tab.tsv:3: " eval "$model" --data tab.tsv
 refuse 1 "tab.tsv:3: " init --train tab.tsv --out out
 printf 'baik\tpositive\nburuk \xff\tnegative\n' >bytes.tsv
-refuse 1 "bytes.tsv:2: " eval "$model" --data bytes.tsv
+refuse_row 1 1 "bytes.tsv:2: " eval "$model" --data bytes.tsv
 
 # ---- weights ----
 name=bert.encoder.layer.0.intermediate.dense.weight

@@ -22,16 +22,18 @@ mentions train --model --train --valid --test --out --qat --epochs --batch --lr 
     "(default 3)" "(default 16)" "(default 2e-5;" "(default 0.01)" "(default 128)" "(default 42)"
 mentions export -o --opset "(default 17)"
 mentions convert -o --to --io --keep-op --keep-node --check --json
-mentions eval --data --batch --compute --json
-mentions compare --data --max-drop --json "  3 "
+mentions eval --data --batch --compute --on-bad-row --suspects --json
+mentions calibrate --data --output --target-prior --unlabelled --abstain-precision --json
+mentions compare --data --max-drop --confident --flips --json "  3 "
 mentions bench --data --batch --repeat --json
-mentions predict --json
+mentions predict --abstain --abstain-below --json
 mentions tokenize
 mentions inspect --json
 mentions pipeline --model --data --out --qat --init --epochs --lr --clean
 
 run 0 --help
-for command in init train export convert eval compare bench predict tokenize inspect pipeline; do
+for command in init train export convert eval compare calibrate bench predict tokenize inspect \
+    pipeline; do
     check "ringkas --help does not list $command" grep -q "^  $command " "$out"
     check "help $command differs from $command --help" \
         cmp -s <("$RINGKAS" help "$command") <("$RINGKAS" "$command" --help)

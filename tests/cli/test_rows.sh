@@ -35,7 +35,7 @@ refuse 1 'named.jsonl:1: no field "label".*--label-field' eval "$model" --data n
     --text-field ulasan
 refuse 2 'same name' eval "$model" --data rows.jsonl --label-field text
 sed '3s/,.*$//' rows.jsonl >bad.jsonl
-refuse 1 'bad.jsonl:3: not valid JSON' eval "$model" --data bad.jsonl
+refuse_row 1 2 'bad.jsonl:3: not valid JSON' eval "$model" --data bad.jsonl
 refuse 1 'bad.jsonl:3: not valid JSON' train --model "$model" --train rows.jsonl --valid bad.jsonl \
     --out out
 refuse 1 'bad.jsonl:3: not valid JSON' init --train bad.jsonl --out out

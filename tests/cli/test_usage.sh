@@ -31,7 +31,7 @@ train --model a --train b --valid c --out d extra|too many arguments
 eval|usage: ringkas eval
 eval m|--data is needed
 eval m --data x --json -xq|unknown option -x
-eval a b --data x|too many arguments
+export a b -o x|too many arguments
 eval m --data x --isa sse9|want ref, avx2
 compare a --data x|usage: ringkas compare
 compare a b --data x --max-drop lots|--max-drop lots
@@ -57,7 +57,7 @@ check "no arguments: no list of commands" grep -q '^Commands' "$err"
 
 # One line whatever the argument holds.
 refuse 2 '--batch a.x0ab is not a whole number' eval m --data d --batch $'a\nb'
-refuse 2 'from "c.x0ad" on' eval m $'c\nd' --data d
+refuse 2 'from "c.x0ad" on' export m $'c\nd' -o o
 
 # The same file as input and output.
 echo x >same.onnx

@@ -235,6 +235,13 @@ static double share_right(rk_model *m)
     return (double)right / (double)rows;
 }
 
+static rk_status eval_with(char **text, const char *model, const char *data, size_t batch,
+                           rk_progress_fn progress, rk_error *err)
+{
+    const rk_eval_options o = {.model = model, .data = data, .batch = batch};
+    return rk_eval(text, &o, progress, NULL, err);
+}
+
 /* eval sorts rows by length and must put the answers back. */
 static void order(void **state)
 {
@@ -247,8 +254,7 @@ static void order(void **state)
     for (size_t batch = 1; batch <= 64; batch += 9) {
         char *text;
         json_t *o;
-        must(rk_eval(&text, onnx_path, rows_path, NULL, batch, RK_COMPUTE_AUTO, NULL, NULL, &err),
-             &err);
+        must(eval_with(&text, onnx_path, rows_path, batch, NULL, &err), &err);
         o = json_loads(text, 0, NULL);
         rk_string_free(text);
         assert_true(fabs(number(o, "accuracy") - share) < 1e-12);
@@ -261,10 +267,12 @@ static void results(void **state)
 {
     rk_error err;
     char *text = NULL;
+    const char *candidate = onnx_path;
+    rk_compare_options compare;
     json_t *o, *flipped;
 
     (void)state;
-    must(rk_eval(&text, onnx_path, rows_path, NULL, 7, RK_COMPUTE_AUTO, NULL, NULL, &err), &err);
+    must(eval_with(&text, onnx_path, rows_path, 7, NULL, &err), &err);
     o = json_loads(text, 0, NULL);
     rk_string_free(text);
     assert_true(number(o, "rows") == 40.0 && number(o, "batch") == 7.0);
@@ -272,7 +280,13 @@ static void results(void **state)
     assert_true(number(o, "rss_bytes") > 1e6);
     json_decref(o);
 
-    must(rk_compare(&text, model_path, onnx_path, rows_path, NULL, 0.0, NULL, NULL, &err), &err);
+    rk_compare_defaults(&compare);
+    compare.base = model_path;
+    compare.candidate = &candidate;
+    compare.candidates = 1;
+    compare.data = rows_path;
+    compare.max_drop = 0.0;
+    must(rk_compare(&text, &compare, NULL, NULL, &err), &err);
     o = json_loads(text, 0, NULL);
     rk_string_free(text);
     flipped = json_object_get(o, "flipped");
@@ -282,11 +296,10 @@ static void results(void **state)
     json_decref(o);
 
     text = NULL;
-    assert_int_equal(rk_eval(&text, onnx_path, rows_path, NULL, 0, RK_COMPUTE_AUTO, stop_at_once,
-                             NULL, &err), RK_E_STOPPED);
+    assert_int_equal(eval_with(&text, onnx_path, rows_path, 0, stop_at_once, &err),
+                     RK_E_STOPPED);
     assert_null(text);
-    assert_int_equal(rk_eval(&text, onnx_path, rows_path, NULL, 1 << 20, RK_COMPUTE_AUTO, NULL,
-                             NULL, &err), RK_E_ARG);
+    assert_int_equal(eval_with(&text, onnx_path, rows_path, 1 << 20, NULL, &err), RK_E_ARG);
     assert_int_equal(rk_bench(&text, onnx_path, NULL, NULL, 0, 0, RK_COMPUTE_AUTO, &err), RK_E_ARG);
     assert_int_equal(rk_inspect(&text, "/nowhere", &err), RK_E_OPEN);
 }
@@ -334,13 +347,11 @@ static void notes(void **state)
     fputs("\xef\xbb\xbf" "enak\tpositive\nburuk\tnegative\n", f);
     fclose(f);
     rk_set_notes(hear, &heard);
-    must(rk_eval(&json, model_path, path, NULL, 0, RK_COMPUTE_AUTO, NULL, NULL, &err),
-         &err);
+    must(eval_with(&json, model_path, path, 0, NULL, &err), &err);
     rk_string_free(json);
     assert_int_equal(heard, 1);
     rk_set_notes(NULL, NULL);
-    must(rk_eval(&json, model_path, path, NULL, 0, RK_COMPUTE_AUTO, NULL, NULL, &err),
-         &err);
+    must(eval_with(&json, model_path, path, 0, NULL, &err), &err);
     rk_string_free(json);
     assert_int_equal(heard, 1);
 }

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "eval/intervals.h"
 #include "eval/metrics.h"
 
 #define near(a, b) assert_true(fabs((a) - (b)) <= 1e-15 * fmax(1.0, fabs(b)))
@@ -123,7 +124,8 @@ static void memory_runs_out(void **state)
     static const int32_t v[] = { 0, 1 };
     rk_metrics m;
     rk_error err;
-    double interval[2] = { -7, -7 }, d[] = { 0, 1 };
+    static const size_t confusion[] = { 1, 0, 0, 1 };
+    double interval[2][2] = { { -7, -7 }, { -7, -7 } };
 
     (void)state;
     for (size_t nth = 0; nth < 2; nth++) {
@@ -131,10 +133,13 @@ static void memory_runs_out(void **state)
         assert_int_equal(rk_metrics_compute(&m, v, v, 2, 2, &err), RK_E_MEMORY);
         rk_metrics_free(&m);
     }
-    rk_mem_fail_at(0, false);
-    assert_int_equal(rk_bootstrap_mean(interval, d, 2, 10, 1, &err), RK_E_MEMORY);
-    rk_mem_fail_at(SIZE_MAX, false);
-    assert_true(interval[0] == -7 && interval[1] == -7);
+    for (size_t nth = 0; nth < 5; nth++) {
+        rk_mem_fail_at(nth, false);
+        assert_int_equal(rk_f1_interval(interval, confusion, 2, &err), RK_E_MEMORY);
+        rk_mem_fail_at(SIZE_MAX, false);
+        assert_true(interval[0][0] == -7 && interval[1][1] == -7);
+    }
+    assert_int_equal(rk_f1_interval(interval, confusion, 2, &err), RK_OK);
 }
 
 static void as_json(void **state)
@@ -232,32 +237,67 @@ static void quantile(void **state)
     near(rk_quantile(v, 5, 2.0), 16.0);
 }
 
+static void share_of_first(double *out, const size_t *count, double *scratch, const void *user)
+{
+    (void)scratch;
+    (void)user;
+    out[0] = (double)count[0] / (double)(count[0] + count[1]);
+}
+
 static void bootstrap(void **state)
 {
-    double d[500] = { 0 }, a[2], b[2];
+    static const size_t count[] = {50, 450}, sure[] = {500, 0}, none[] = {0, 0};
+    const rk_statistic s = {.outs = 1, .fn = share_of_first};
+    double lo, hi, lo2, hi2;
     rk_error err;
 
     (void)state;
-    assert_int_equal(rk_bootstrap_mean(a, d, 500, 100, 1, &err), RK_OK);
-    assert_true(a[0] == 0.0 && a[1] == 0.0);
-    for (size_t i = 0; i < 500; i++) d[i] = 0.25;
-    assert_int_equal(rk_bootstrap_mean(a, d, 500, 100, 1, &err), RK_OK);
-    assert_true(a[0] == 0.25 && a[1] == 0.25);
-    for (size_t i = 0; i < 500; i++) d[i] = i % 10 == 0 ? 1.0 : 0.0;
-    assert_int_equal(rk_bootstrap_mean(a, d, 500, 2000, 1, &err), RK_OK);
-    assert_int_equal(rk_bootstrap_mean(b, d, 500, 2000, 1, &err), RK_OK);
-    assert_memory_equal(a, b, sizeof a);                  /* the seed decides */
+    assert_int_equal(rk_bootstrap_cells(&lo, &hi, sure, 2, 100, 1, &s, &err), RK_OK);
+    assert_true(lo == 1.0 && hi == 1.0);
+    assert_int_equal(rk_bootstrap_cells(&lo, &hi, count, 2, 2000, 1, &s, &err), RK_OK);
+    assert_int_equal(rk_bootstrap_cells(&lo2, &hi2, count, 2, 2000, 1, &s, &err), RK_OK);
+    assert_true(lo == lo2 && hi == hi2); /* the seed decides */
     /* 0.1 +- 1.96 sqrt(0.09 / 500), within a few steps of 1/500 */
-    assert_true(fabs(a[0] - 0.0737) < 0.005 && fabs(a[1] - 0.1263) < 0.005);
-    for (size_t i = 0; i < 500; i++) d[i] = sqrt((double)i);   /* means that do not coincide */
-    assert_int_equal(rk_bootstrap_mean(a, d, 500, 2000, 1, &err), RK_OK);
-    assert_int_equal(rk_bootstrap_mean(b, d, 500, 2000, 2, &err), RK_OK);
-    assert_true(a[0] != b[0] && a[1] != b[1]);
-    assert_int_equal(rk_bootstrap_mean(b, d, 0, 10, 1, &err), RK_E_ARG);
-    assert_int_equal(rk_bootstrap_mean(b, d, 500, 0, 1, &err), RK_E_ARG);
-    d[7] = (double)NAN;
-    assert_int_equal(rk_bootstrap_mean(b, d, 500, 10, 1, &err), RK_E_ARG);
-    assert_string_equal(err.message, "bootstrap: value 7 is not finite");
+    assert_true(fabs(lo - 0.0737) < 0.005 && fabs(hi - 0.1263) < 0.005);
+    assert_int_equal(rk_bootstrap_cells(&lo, &hi, none, 2, 10, 1, &s, &err), RK_E_ARG);
+    assert_int_equal(rk_bootstrap_cells(&lo, &hi, count, 2, 0, 1, &s, &err), RK_E_ARG);
+}
+
+static void summary(void **state)
+{
+    static const double v[] = {1.0, 2.0, 3.0}, bad[] = {1.0, (double)INFINITY};
+    rk_summary s;
+    rk_error err;
+
+    (void)state;
+    assert_int_equal(rk_summarise(&s, v, 3, &err), RK_OK);
+    near(s.mean, 2.0);
+    near(s.sd, 1.0);
+    /* t of 2 degrees of freedom at 97.5 %: 4.302652729749464 */
+    assert_true(fabs(s.ci95[1] - 2.0 - 4.302652729749464 / sqrt(3.0)) < 1e-12);
+    assert_int_equal(rk_summarise(&s, v, 1, &err), RK_OK);
+    assert_true(s.mean == 1.0 && isnan(s.sd) && isnan(s.ci95[0]));
+    assert_int_equal(rk_summarise(&s, v, 0, &err), RK_E_ARG);
+    assert_int_equal(rk_summarise(&s, bad, 2, &err), RK_E_ARG);
+    assert_string_equal(err.message, "a summary: value 1 is not finite");
+}
+
+static void pieces(void **state)
+{
+    static const int32_t truth[] = {0, 1, 1, 2, 0}, said[] = {0, 1, 2, 2, 1}, wrong[] = {3};
+    rk_metrics whole = scored(truth, said, 5, 3), m;
+    rk_error err;
+
+    (void)state;
+    assert_int_equal(rk_metrics_begin(&m, 3, &err), RK_OK);
+    assert_int_equal(rk_metrics_end(&m, &err), RK_E_ARG);
+    assert_int_equal(rk_metrics_add(&m, truth, said, 2, &err), RK_OK);
+    assert_int_equal(rk_metrics_add(&m, wrong, said, 1, &err), RK_E_ARG);
+    assert_int_equal(rk_metrics_add(&m, truth + 2, said + 2, 3, &err), RK_OK);
+    assert_int_equal(rk_metrics_end(&m, &err), RK_OK);
+    assert_true(m.rows == 5 && m.f1_macro == whole.f1_macro && m.mcc == whole.mcc);
+    rk_metrics_free(&m);
+    rk_metrics_free(&whole);
 }
 
 int main(void)
@@ -268,6 +308,7 @@ int main(void)
         cmocka_unit_test(memory_runs_out),     cmocka_unit_test(as_json),
         cmocka_unit_test(wilson),              cmocka_unit_test(mcnemar),
         cmocka_unit_test(quantile),            cmocka_unit_test(bootstrap),
+        cmocka_unit_test(summary),             cmocka_unit_test(pieces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
