@@ -8,8 +8,9 @@ static bool is_report(const char *path)
     return n > 5 && strcmp(path + n - 5, ".json") == 0 && cli_is_file(path);
 }
 
-/* One model. A result that came with an error is of the rows before it. */
-static int evaluate(cli_args *a, rk_eval_options *o, const char *model, json_t **result)
+/* One model. A result that came with an error is of the rows before it; `shown` says whether it
+ * will be seen. */
+static int evaluate(cli_args *a, rk_eval_options *o, const char *model, bool shown, json_t **result)
 {
     cli_progress progress = {.quiet = a->quiet};
     rk_error err;
@@ -22,7 +23,7 @@ static int evaluate(cli_args *a, rk_eval_options *o, const char *model, json_t *
     st = rk_eval(&text, o, cli_on_progress, &progress, &err);
     cli_progress_end(&progress);
     if (text) *result = cli_parse(text);
-    if (st && *result) {
+    if (st && *result && shown) {
         code = CLI_FAILED;
         cli_error("%s (what follows is of the %.0f rows before it)", err.message,
                   cli_num(*result, "rows"));
@@ -37,7 +38,7 @@ static int one(cli_args *a, rk_eval_options *o)
     json_t *result;
     size_t i;
     json_t *bad;
-    int code = evaluate(a, o, a->operand[0], &result);
+    int code = evaluate(a, o, a->operand[0], true, &result);
 
     if (!result) return code;
     json_array_foreach(json_object_get(result, "bad_rows"), i, bad)
@@ -63,7 +64,7 @@ static int several(cli_args *a, rk_eval_options *o)
             continue;
         }
         cli_say(a, "evaluating %s", path);
-        code = evaluate(a, o, path, &eval);
+        code = evaluate(a, o, path, false, &eval);
         if (eval && json_array_append_new(evals, eval)) code = CLI_FAILED;
     }
     if (!code && !(result = cli_seeds_json(evals))) code = CLI_FAILED;

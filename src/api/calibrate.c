@@ -5,9 +5,13 @@
 #include "api/pass.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/note.h"
 #include "encoder/calibration.h"
 #include "eval/calibrate.h"
 #include "eval/scores.h"
+
+/* Label shares below are not taken: their logarithm would leave the range of a sane bias. */
+static const double SHARE_MIN = 1e-6;
 
 typedef struct fit {
     const rk_calibrate_options *o;
@@ -64,9 +68,14 @@ static rk_status start(fit *f)
         f->fingerprint += rk_row_hash(&f->rows->row[r]);
     }
     f->scale = 1.0f;
-    if (!f->o->no_temperature)
-        f->scale = (float)rk_fit_scale(f->score.logits, f->truth, f->rows->count, f->labels,
-                                       1.0 / RK_TEMPERATURE_MAX, RK_TEMPERATURE_MAX);
+    if (f->o->no_temperature) return RK_OK;
+    f->scale = (float)rk_fit_scale(f->score.logits, f->truth, f->rows->count, f->labels,
+                                   1.0 / RK_TEMPERATURE_MAX, RK_TEMPERATURE_MAX);
+    if (f->scale >= (float)RK_TEMPERATURE_MAX || f->scale <= 1.0f / RK_TEMPERATURE_MAX) {
+        char name[RK_QUOTE_SIZE];
+        rk_note("%s: the temperature that fits these rows is beyond the limits; %g is taken",
+                rk_quote(name, f->o->data, strlen(f->o->data)), 1.0 / (double)f->scale);
+    }
     return RK_OK;
 }
 
@@ -112,8 +121,8 @@ static rk_status parse_prior(fit *f)
         if (f->prior[k] > 0.0) return bad_prior(f, p, n, "comes twice");
         snprintf(number, sizeof number, "%.*s", (int)(p + n - equals - 1), equals + 1);
         share = strtod(number, &end);
-        if (end == number || *end || !(share > 0.0 && share < 1.0))
-            return bad_prior(f, p, n, "is no share above 0 and below 1");
+        if (end == number || *end || !(share >= SHARE_MIN && share < 1.0))
+            return bad_prior(f, p, n, "is no share from 0.000001 to 1");
         f->prior[k] = share;
         sum += share;
         p += n + (p[n] == ',');
@@ -145,6 +154,7 @@ static rk_status seen_shares(fit *f)
         written(probs, z, f, r); /* without a bias as yet */
         for (size_t k = 0; k < f->labels; k++) f->source[k] += probs[k] / (double)n;
     }
+    for (size_t k = 0; k < f->labels; k++) f->source[k] = fmax(f->source[k], 0.5 / (double)n);
     rk_free(probs);
     rk_free(z);
     return RK_OK;

@@ -12,8 +12,8 @@ typedef struct tally {
     rk_scores scores;
     rk_suspects suspects;
     rk_sample sample;
-    size_t expected; /* rows of the file, about */
-    double *probs;   /* [labels] */
+    const rk_pass *pass;
+    double *probs; /* [labels] */
     double threshold;
     size_t answered, right; /* of the rows whose best label passes the threshold */
 } tally;
@@ -48,7 +48,7 @@ static rk_status add(void *user, const rk_rows *rows, const int32_t *truth, cons
     for (size_t r = 0; r < s->rows && !st; r++) {
         double loss;
         rk_softmax(t->probs, s->logits + r * s->labels, s->labels);
-        st = rk_sample_offer(&t->sample, &rows->row[r], t->scores.rows, t->expected, err);
+        st = rk_sample_offer(&t->sample, &rows->row[r], t->scores.rows, t->pass->expected, err);
         if (!st) st = rk_scores_add(&t->scores, truth[r], t->probs, &loss, err);
         if (!st)
             st = rk_suspects_offer(&t->suspects, &rows->row[r], loss, t->probs, s->labels, err);
@@ -162,13 +162,14 @@ static rk_status result(char **json, rk_pass *p, tally *t, bool partial, rk_erro
 rk_status rk_eval(char **json, const rk_eval_options *o, rk_progress_fn progress, void *user,
                   rk_error *err)
 {
-    tally t = {0};
+    tally t = {.pass = NULL};
     rk_pass p = {.each = add, .user = &t, .progress = progress, .progress_user = user};
     rk_error why = {0};
     rk_status st, ran;
 
     if (!json || !o) return rk_fail(err, RK_E_ARG, "rk_eval: NULL argument");
     *json = NULL;
+    t.pass = &p;
     p.data = o->data;
     p.fields = &o->fields;
     p.batch = o->batch ? o->batch : RK_BATCH_DEFAULT;
@@ -177,7 +178,6 @@ rk_status rk_eval(char **json, const rk_eval_options *o, rk_progress_fn progress
         return rk_fail(err, RK_E_ARG, "a batch of %zu rows; at most %d", p.batch, RK_BATCH_MAX);
     st = rk_model_open(&p.model, o->model, o->compute, err);
     if (!st) st = tally_begin(&t, p.model, o->suspects, err);
-    if (!st && o->data) st = rk_rows_estimate(&t.expected, o->data, err);
     if (st) goto done;
     ran = rk_pass_run(&p, &why);
     /* What was counted before a bad row or a stop is told; other errors speak of no rows at all. */

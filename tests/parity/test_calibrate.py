@@ -223,6 +223,18 @@ def abstaining(model, folder, scale, z, truth):
     c.true("JSON", all(isinstance(json.loads(v)["abstained"], bool) for v in lines))
 
 
+def limits(model, folder):
+    """Rows that are all answered right have no best temperature; the coldest one is taken, and told."""
+    texts, _ = rows_of(VALID)
+    out = ask("predict", model, text="\n".join(texts) + "\n")[0]
+    said = [line.split("\t")[0] for line in out.splitlines()]
+    path = folder / "right.tsv"
+    path.write_text("".join(f"{t}\t{v}\n" for t, v in zip(texts, said)), encoding="utf-8")
+    out, err = ask("calibrate", model, "--data", path, "-o", folder / "cold.onnx", "--json")
+    c.true("the limit", abs(json.loads(out)["temperature"] - 0.05) < 1e-6)
+    c.says("told", "note: .*right.tsv: the temperature that fits these rows is beyond the limits", err)
+
+
 def refusals(model, folder):
     out = folder / "never.onnx"
     texts, labels = rows_of(VALID)
@@ -240,7 +252,7 @@ def refusals(model, folder):
             (2, "comes twice", VALID, ("--target-prior", "positive=0.5,positive=0.5")),
             (2, "is missing", VALID, ("--target-prior", "positive=0.5,neutral=0.5")),
             (2, "add up to", VALID, ("--target-prior", "positive=0.5,neutral=0.4,negative=0.4")),
-            (2, "no share above 0", VALID, ("--target-prior", "positive=0,neutral=0.5,negative=0.5")),
+            (2, "no share from 0.000001", VALID, ("--target-prior", "positive=0,neutral=0.5,negative=0.5")),
             (2, "has no =", VALID, ("--target-prior", "positive")),
             (2, "one of them", VALID, ("--target-prior", PRIOR, "--unlabelled", VALID)),
             (1, "nowhere.tsv", "nowhere.tsv", ())):
@@ -259,6 +271,7 @@ def main():
         every_form(model, onnx_file, folder)
         folders(model, onnx_file, folder)
         abstaining(onnx_file, folder, *found)
+        limits(onnx_file, folder)
         refusals(onnx_file, folder)
     return c.end()
 
