@@ -4,6 +4,8 @@ static int run(cli_args *a)
 {
     static const char *const types[] = {"fp16", "bf16", "int8", NULL};
     static const char *const io[] = {"keep", "convert", NULL};
+    static const char *const targets[] = {"any", "ort-cpu", "ort-cuda", "openvino", "tensorrt",
+                                          NULL};
     rk_convert_options o = {0};
     char in[CLI_SIZE_TEXT], out[CLI_SIZE_TEXT];
     rk_error err;
@@ -17,6 +19,8 @@ static int run(cli_args *a)
     o.convert_io = cli_choice(a, "io", io, 0) == 1;
     o.keep_ops = cli_text(a, "keep-op", NULL);
     o.keep_nodes = cli_text(a, "keep-node", NULL);
+    o.target = (rk_convert_target)cli_choice(a, "target", targets, 0);
+    o.ranges = cli_text(a, "ranges", NULL);
     o.check = cli_text(a, "check", NULL);
     o.fields = cli_fields(a);
     if (!a->wrong) cli_refuse_same(a, o.in, o.out);
@@ -38,6 +42,9 @@ static const cli_option options[] = {
     {"output", "FILE", NULL, "the .onnx file to write", 'o'},
     {"to", "fp16|bf16|int8", NULL, "numbers that the weights become", 0},
     {"io", "keep|convert", "keep", "whether inputs and outputs stay as they are", 0},
+    {"target", "any|ort-cpu|ort-cuda|openvino|tensorrt", "any",
+     "what that runtime cannot do in half stays float", 0},
+    {"ranges", "FILE", NULL, "measured ranges (JSON): nodes past half's range stay float", 0},
     {"keep-op", "TYPE,..", NULL, "operators that stay float", 0},
     {"keep-node", "NAME,..", NULL, "nodes that stay float", 0},
     {"check", "FILE", NULL, "labelled rows on which the result must give the same labels", 0},
@@ -50,10 +57,12 @@ const cli_command cli_cmd_convert = {
     .name = "convert",
     .purpose = "make an ONNX file smaller: half, bfloat16 or 8-bit integers",
     .usage = "IN.onnx -o OUT.onnx --to fp16|bf16|int8 [--io keep|convert]\n"
-             "[--keep-op T,..] [--keep-node N,..] [--check FILE] [--json]",
+             "[--target NAME] [--ranges FILE] [--keep-op T,..] [--keep-node N,..]\n"
+             "[--check FILE] [--json]",
     .options = options,
-    .notes = "int8 uses the ranges that training learned and that the file carries; a file\n"
-             "without them is refused. The input is never changed.",
+    .notes = "fp16 and bf16 take any ONNX model, also one with external data. int8 uses the\n"
+             "ranges that training learned and that the file carries; a file without them is\n"
+             "refused. The input is never changed.",
     .example = "ringkas convert model.onnx -o model_fp16.onnx --to fp16",
     .min_operands = 1,
     .max_operands = 1,

@@ -223,9 +223,20 @@ RK_API rk_status rk_export(const char *folder, const char *onnx_path, int opset,
 
 typedef enum rk_precision { RK_FP16 = 1, RK_BF16, RK_INT8 } rk_precision;
 
+/* Which runtime the file is for: what it cannot do in half stays float. */
+typedef enum rk_convert_target {
+    RK_FOR_ANY,
+    RK_FOR_ORT_CPU,
+    RK_FOR_ORT_CUDA,
+    RK_FOR_OPENVINO,
+    RK_FOR_TENSORRT
+} rk_convert_target;
+
 typedef struct rk_convert_options {
     const char *in, *out;
     rk_precision to;
+    rk_convert_target target;
+    const char *ranges;     /* JSON file of measured ranges: value name to [min, max]; NULL: none */
     bool convert_io;        /* graph inputs and outputs change type too */
     const char *keep_ops;   /* operator types kept float, by comma; NULL: none */
     const char *keep_nodes; /* node names kept float, by comma */

@@ -186,7 +186,7 @@ static rk_status inspect_onnx(json_t *out, const char *path, rk_error *err)
 {
     json_t *about = NULL;
     rk_onnx *file;
-    rk_status st = rk_onnx_load(&file, path, err);
+    rk_status st = rk_onnx_open(&file, path, err);
 
     if (st) return st;
     st = rk_onnx_describe(&about, file, err);

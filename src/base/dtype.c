@@ -71,6 +71,25 @@ float rk_bf16_to_f32(uint16_t h)
     return float_of((uint32_t)h << 16);
 }
 
+void rk_half_from_f32(uint16_t *out, const void *in, size_t n, rk_dtype type)
+{
+    const char *p = in;
+    float x;
+
+    for (size_t i = 0; i < n && type == RK_DT_F16; i++) {
+        memcpy(&x, p + i * sizeof x, sizeof x);
+        const uint32_t a = bits_of(x) & 0x7fffffffu;
+        const uint16_t h = rk_f16_from_f32(x);
+        out[i] = a >= 0x477ff000u && a < 0x7f800000u ? (uint16_t)(h - 1) : h;
+    }
+    for (size_t i = 0; i < n && type != RK_DT_F16; i++) {
+        memcpy(&x, p + i * sizeof x, sizeof x);
+        const uint32_t a = bits_of(x) & 0x7fffffffu;
+        const uint16_t h = rk_bf16_from_f32(x);
+        out[i] = a >= 0x7f7f8000u && a < 0x7f800000u ? (uint16_t)(h - 1) : h;
+    }
+}
+
 void rk_to_f32(float *out, const void *in, rk_dtype type, size_t n)
 {
     const unsigned char *p = in;

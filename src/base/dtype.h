@@ -32,6 +32,10 @@ float rk_f16_to_f32(uint16_t h);
 uint16_t rk_bf16_from_f32(float x);
 float rk_bf16_to_f32(uint16_t h);
 
+/* n floats (maybe unaligned) as RK_DT_F16 or RK_DT_BF16; finite values that do not fit become the
+ * largest finite one, infinities and NaN stay. */
+void rk_half_from_f32(uint16_t *out, const void *in, size_t n, rk_dtype type);
+
 /* Converts n elements of a floating type (F32, F16, BF16, F64) to float. */
 void rk_to_f32(float *out, const void *in, rk_dtype type, size_t n);
 

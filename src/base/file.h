@@ -48,7 +48,12 @@ rk_status rk_writer_open(rk_writer **out, const char *path, rk_error *err);
 rk_status rk_writer_put(rk_writer *w, const void *bytes, size_t length, rk_error *err);
 /* Closes and frees w whether it succeeds or not. */
 rk_status rk_writer_commit(rk_writer *w, rk_error *err);
+/* The same under another name in the same folder. */
+rk_status rk_writer_commit_as(rk_writer *w, const char *path, rk_error *err);
 void rk_writer_abort(rk_writer *w); /* takes NULL */
+/* Removes what earlier runs left beside `path`: files PATH.<16 hex digits>.data other than `keep`.
+ * Errors are ignored. */
+void rk_file_forget_old(const char *path, const char *keep);
 
 rk_status rk_file_write(const char *path, const void *bytes, size_t length, rk_error *err);
 

@@ -171,6 +171,41 @@ fail:
     return st;
 }
 
+rk_status rk_writer_commit_as(rk_writer *w, const char *path, rk_error *err)
+{
+    char *copy = rk_strdup(path);
+
+    if (!copy) {
+        rk_writer_abort(w);
+        return rk_fail(err, RK_E_MEMORY, "out of memory");
+    }
+    rk_free(w->path);
+    w->path = copy;
+    return rk_writer_commit(w, err);
+}
+
+void rk_file_forget_old(const char *path, const char *keep)
+{
+    const char *slash = strrchr(path, '/'), *kept = strrchr(keep, '/');
+    const char *name = slash ? slash + 1 : path;
+    const size_t n = strlen(name);
+    char *dir = rk_path_dir(path);
+    DIR *d = dir ? opendir(dir) : NULL;
+    struct dirent *e;
+
+    kept = kept ? kept + 1 : keep;
+    while (d && (e = readdir(d)) != NULL) {
+        const char *f = e->d_name;
+        if (strlen(f) != n + 22 || strncmp(f, name, n) != 0 || f[n] != '.' ||
+            strspn(f + n + 1, "0123456789abcdef") != 16 || strcmp(f + n + 17, ".data") != 0 ||
+            strcmp(f, kept) == 0)
+            continue;
+        unlinkat(dirfd(d), f, 0);
+    }
+    if (d) closedir(d);
+    rk_free(dir);
+}
+
 void rk_writer_abort(rk_writer *w)
 {
     if (!w) return;

@@ -4,38 +4,73 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "onnx/store.h"
 
-enum { F16_MAX = 0x7bff, BF16_MAX = 0x7f7f, SIGN = 0x8000 };
+enum { PIECE = 1 << 14 };
 
-static uint16_t half(float x, rk_dtype type, size_t *clamped)
+float rk_half_smallest(rk_dtype type) { return type == RK_DT_F16 ? 0x1p-14f : 0x1p-126f; }
+
+double rk_half_limit(rk_dtype type) { return type == RK_DT_F16 ? 65504.0 / 2 : 0x1p126; }
+
+/* First finite magnitudes that round to infinity, and last ones that round to zero. */
+static void look_piece(rk_half_stats *s, const float *x, size_t n, rk_dtype type)
 {
-    const bool f16 = type == RK_DT_F16;
-    const uint16_t h = f16 ? rk_f16_from_f32(x) : rk_bf16_from_f32(x);
-    const uint16_t infinity = f16 ? 0x7c00 : 0x7f80;
+    const float over = type == RK_DT_F16 ? 65520.0f : 0x1.ffp127f;
+    const float under = type == RK_DT_F16 ? 0x1p-25f : 0x1p-134f;
+    float largest = s->largest;
+    unsigned beyond = 0, vanish = 0;
 
-    if (!isfinite(x) || (h & ~SIGN) != infinity) return h;
-    ++*clamped;
-    return (uint16_t)((h & SIGN) | (f16 ? F16_MAX : BF16_MAX));
+    for (size_t i = 0; i < n; i++) {
+        const float a = fabsf(x[i]);
+        const bool finite = a <= 0x1.fffffep127f;
+        beyond += finite & (a >= over);
+        vanish += (a > 0.0f) & (a <= under);
+        largest = finite & (a > largest) ? a : largest;
+    }
+    s->beyond += beyond;
+    s->vanish += vanish;
+    s->largest = largest;
+}
+
+rk_status rk_half_look(rk_half_stats *s, const Onnx__TensorProto *t, rk_dtype type,
+                       const rk_onnx *m, rk_error *err)
+{
+    rk_tensor_data d;
+    rk_status st;
+    float *x;
+
+    *s = (rk_half_stats){.known = true};
+    if (t->data_type != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT) return RK_OK;
+    st = rk_tensor_open(&d, m, t, err);
+    if (st) return st;
+    x = rk_malloc(PIECE * sizeof *x);
+    if (!x) st = rk_fail(err, RK_E_MEMORY, "%s: out of memory", m->shown);
+    for (size_t at = 0, n = d.view.bytes / sizeof *x; at < n && !st; at += PIECE) {
+        const size_t count = n - at < PIECE ? n - at : PIECE;
+        st = rk_tensor_read(&d, x, at * sizeof *x, count * sizeof *x, err);
+        if (!st) look_piece(s, x, count, type);
+    }
+    rk_free(x);
+    rk_tensor_close(&d);
+    return st;
 }
 
 rk_status rk_half_tensor(Onnx__TensorProto **out, const Onnx__TensorProto *t, const char *name,
-                         rk_dtype type, size_t *clamped, const char *shown, rk_error *err)
+                         rk_dtype type, const rk_onnx *m, rk_error *err)
 {
-    rk_tensor view;
-    void *owned;
-    rk_status st = rk_onnx_tensor(&view, &owned, t, shown, err);
+    rk_tensor_data d;
+    rk_status st = rk_tensor_open(&d, m, t, err);
 
     *out = NULL;
     if (st) return st;
-    Onnx__TensorProto *h = rk_onnx_tensor_new(name, type, view.dim, view.rank);
-    if (!h) st = rk_fail(err, RK_E_MEMORY, "%s: out of memory", shown);
-    for (size_t i = 0; h && i < view.bytes / sizeof(float); i++) {
-        float x;
-        memcpy(&x, (const char *)view.data + i * sizeof x, sizeof x);
-        const uint16_t v = half(x, type, clamped);
-        memcpy(h->raw_data.data + i * sizeof v, &v, sizeof v);
-    }
-    rk_free(owned);
+    Onnx__TensorProto *h = rk_tensor_stored(t)
+                               ? rk_tensor_stored_as(t, name, rk_onnx_data_type(type))
+                               : rk_onnx_tensor_new(name, type, d.view.dim, d.view.rank);
+    if (!h) st = rk_fail(err, RK_E_MEMORY, "%s: out of memory", m->shown);
+    else if (!rk_tensor_stored(t))
+        rk_half_from_f32((uint16_t *)(void *)h->raw_data.data, d.view.data,
+                         d.view.bytes / sizeof(float), type);
+    rk_tensor_close(&d);
     *out = h;
     return st;
 }

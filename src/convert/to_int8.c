@@ -316,8 +316,7 @@ static rk_status commit(pass *p)
     g->n_node = p->listed;
     p->list = NULL;
     s->n_node = 0;
-    rk_drop_value_info(p->m);
-    return RK_OK;
+    return rk_drop_value_info(p->m, p->err);
 }
 
 static int report_to(json_t *report, const pass *p, size_t nodes)

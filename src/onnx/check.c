@@ -10,12 +10,15 @@
 #include "onnx/infer.h"
 #include "onnx/names.h"
 #include "onnx/schema.h"
+#include "onnx/scope.h"
+#include "onnx/store.h"
 
 enum { UNKNOWN_LISTED = 10 };
 
 typedef struct check {
     const rk_onnx *m;
     const Onnx__GraphProto *g;
+    bool any;                 /* rk_onnx_check_any */
     rk_index *index;
     int64_t opset;
     rk_error *err;
@@ -45,11 +48,12 @@ static rk_status versions(check *c)
                            c->m->shown);
         seen = true;
         c->opset = o->version;
-        if (o->version < RK_OPSET_FIRST || o->version > rk_opset_last())
+        const int first = c->any ? 1 : RK_OPSET_FIRST;
+        if (o->version < first || o->version > rk_opset_last())
             return rk_fail(c->err, RK_E_FORMAT, "%s: operator set %lld; %d to %lld are read",
-                           c->m->shown, (long long)o->version, RK_OPSET_FIRST,
-                           (long long)rk_opset_last());
+                           c->m->shown, (long long)o->version, first, (long long)rk_opset_last());
     }
+    if (c->any) return RK_OK;
     if (!seen)
         return rk_fail(c->err, RK_E_FORMAT, "%s: no default operator set is imported", c->m->shown);
     if (p->n_functions)
@@ -78,6 +82,11 @@ static rk_status metadata(check *c)
     return st;
 }
 
+static bool known_type(int32_t t)
+{
+    return t > 0 && t < RK_TYPE_OTHER && strcmp(rk_onnx_type_name(t), "unknown") != 0;
+}
+
 static rk_status interface(check *c, Onnx__ValueInfoProto *const *list, size_t n, const char *what)
 {
     char q[RK_QUOTE_SIZE];
@@ -88,35 +97,43 @@ static rk_status interface(check *c, Onnx__ValueInfoProto *const *list, size_t n
         if (!t || t->value_case == ONNX__TYPE_PROTO__VALUE__NOT_SET)
             return rk_fail(c->err, RK_E_FORMAT, "%s: graph %s '%s' has no type", c->m->shown, what,
                            name);
+        if (c->any && t->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE) continue;
         if (t->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE || !t->tensor_type)
             return rk_fail(c->err, RK_E_UNSUPPORTED, "%s: graph %s '%s' is no tensor", c->m->shown,
                            what, name);
         const int32_t e = t->tensor_type->elem_type;
-        if (e <= 0 || e >= RK_TYPE_OTHER || strcmp(rk_onnx_type_name(e), "unknown") == 0)
+        if (!known_type(e))
             return rk_fail(c->err, RK_E_FORMAT, "%s: graph %s '%s' has element type %d",
                            c->m->shown, what, name, (int)e);
     }
     return RK_OK;
 }
 
+static rk_status whole(const check *c, const Onnx__TensorProto *t)
+{
+    rk_tensor_data d;
+    const rk_status st = rk_tensor_open(&d, c->m, t, c->err);
+    rk_tensor_close(&d);
+    return st;
+}
+
 static rk_status initializers(check *c)
 {
     char q[RK_QUOTE_SIZE];
-    rk_tensor t;
-    void *owned;
 
-    if (c->g->n_sparse_initializer)
+    if (c->g->n_sparse_initializer && !c->any)
         return rk_fail(c->err, RK_E_UNSUPPORTED, "%s: sparse initializers are not supported",
                        c->m->shown);
     for (size_t i = 0; i < c->g->n_initializer; i++) {
         const Onnx__TensorProto *p = c->g->initializer[i];
         if (!p->name || !*p->name)
             return rk_fail(c->err, RK_E_FORMAT, "%s: initializer %zu has no name", c->m->shown, i);
+        if (c->any && rk_onnx_dtype(p->data_type) == RK_DT_NONE && known_type(p->data_type))
+            continue;
         if (p->data_type == ONNX__TENSOR_PROTO__DATA_TYPE__STRING)
             return rk_fail(c->err, RK_E_UNSUPPORTED, "%s: tensor '%s' holds strings; not supported",
                            c->m->shown, quoted(q, p->name));
-        const rk_status st = rk_onnx_tensor(&t, &owned, p, c->m->shown, c->err);
-        rk_free(owned);
+        const rk_status st = whole(c, p);
         if (st) return st;
     }
     return RK_OK;
@@ -236,16 +253,14 @@ static rk_status attributes(check *c, size_t i, const rk_schema *s)
         for (size_t j = 0; j < k; j++)
             if (strcmp(n->attribute[j]->name, a->name) == 0)
                 return bad_node(c, i, "twice the attribute", a->name);
+        if (c->any && (kind != 't' || rk_onnx_dtype(a->t->data_type) == RK_DT_NONE)) continue;
         if (kind == 'g' || kind == 'G') {
             char q[RK_QUOTE_SIZE];
             return rk_fail(c->err, RK_E_UNSUPPORTED, "%s: node '%s' (%s) holds a subgraph; not "
                            "supported", c->m->shown, rk_node_shown(q, c->g, i), n->op_type);
         }
         if (kind == 't') {
-            rk_tensor t;
-            void *owned;
-            const rk_status st = rk_onnx_tensor(&t, &owned, a->t, c->m->shown, c->err);
-            rk_free(owned);
+            const rk_status st = whole(c, a->t);
             if (st) return st;
         }
     }
@@ -332,6 +347,43 @@ static rk_status nodes(check *c)
         if (st) return st;
     }
     return RK_OK;
+}
+
+/* Known operators of the default domain, in every graph. */
+static rk_status all_nodes(check *c, const rk_scope *s)
+{
+    rk_status st = RK_OK;
+
+    for (size_t g = 0; g < s->graphs && !st; g++) {
+        c->g = s->graph[g].proto;
+        st = initializers(c);
+        for (size_t i = 0; i < s->graph[g].nodes && !st; i++) {
+            const rk_snode *n = &s->node[s->graph[g].node + i];
+            if (!n->schema || *n->schema->domain) continue;
+            st = slots(c, i, n->schema);
+            if (!st) st = attributes(c, i, n->schema);
+        }
+    }
+    c->g = c->m->proto->graph;
+    return st;
+}
+
+rk_status rk_onnx_check_any(const rk_onnx *m, rk_error *err)
+{
+    check c = {.m = m, .g = m->proto->graph, .any = true, .err = err};
+    rk_scope *s = NULL;
+    rk_status st = versions(&c);
+
+    if (!st) st = metadata(&c);
+    if (!st && c.g->n_output == 0)
+        st = rk_fail(err, RK_E_FORMAT, "%s: the graph has no outputs", m->shown);
+    if (!st) st = interface(&c, c.g->input, c.g->n_input, "input");
+    if (!st) st = interface(&c, c.g->output, c.g->n_output, "output");
+    if (!st) st = rk_scope_new(&s, m, err);
+    if (!st) st = all_nodes(&c, s);
+    if (!st) st = rk_scope_infer(s, false, err);
+    rk_scope_free(s);
+    return st;
 }
 
 rk_status rk_onnx_check(const rk_onnx *m, rk_error *err)

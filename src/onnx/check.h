@@ -13,4 +13,9 @@
  * are refused as RK_E_UNSUPPORTED. */
 rk_status rk_onnx_check(const rk_onnx *m, rk_error *err);
 
+/* The same for any model that a conversion may meet: bodies, sequences, optionals, local functions,
+ * sparse and string tensors, operator sets from 1 on, operators and domains that nobody knows. What
+ * is known is held to the same rules, in every graph. value_info may be stale. */
+rk_status rk_onnx_check_any(const rk_onnx *m, rk_error *err);
+
 #endif

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "onnx/graph.h"
 #include "onnx/names.h"
+#include "onnx/store.h"
 
 enum { METADATA_SHOWN = 512 };
 
@@ -50,15 +51,15 @@ static json_t *initializers(const rk_onnx *m)
     for (size_t i = 0; o && i < g->n_initializer; i++) {
         const char *type = rk_onnx_type_name(g->initializer[i]->data_type);
         json_t *entry = json_object_get(o, type);
-        rk_tensor t;
-        void *owned;
+        rk_tensor_data d;
         size_t item;
         if (!entry) {
             entry = json_object();
             if (json_object_set_new(o, type, entry)) goto fail;
         }
-        if (rk_onnx_tensor(&t, &owned, g->initializer[i], m->shown, NULL)) t.bytes = 0;
-        rk_free(owned);
+        if (rk_tensor_open(&d, m, g->initializer[i], NULL)) d.view.bytes = 0;
+        rk_tensor_close(&d);
+        const rk_tensor t = d.view;
         item = rk_dtype_size(t.type);
         if (add_to(entry, "tensors", 1) ||
             add_to(entry, "elements", item ? (json_int_t)(t.bytes / item) : 0) ||

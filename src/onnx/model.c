@@ -4,6 +4,9 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/source.h"
+#include "onnx/slim.h"
+#include "onnx/store.h"
 #include "onnx/wire.h"
 
 static const uint64_t FILE_LIMIT = UINT64_C(1) << 31;   /* protobuf's own limit */
@@ -30,6 +33,7 @@ void rk_onnx_free(void *message)
 void rk_onnx_close(rk_onnx *m)
 {
     if (!m) return;
+    rk_store_close(m);
     rk_onnx_free(m->proto);
     rk_free(m->shown);
     rk_free(m);
@@ -121,6 +125,54 @@ rk_status rk_onnx_load(rk_onnx **out, const char *path, rk_error *err)
     return st;
 }
 
+/* The tree of a mapped file without its large data. */
+static rk_status parse_slim(rk_onnx *m, const rk_map *map, rk_error *err)
+{
+    rk_buffer slim = {0};
+    rk_status st;
+
+    if (map->size >= FILE_LIMIT)
+        return rk_fail(err, RK_E_FORMAT, "%s: %zu bytes; an ONNX file must be smaller than 2 GiB",
+                       m->shown, map->size);
+    st = rk_onnx_scan(map->data, map->size, m->shown, err);
+    if (!st) st = rk_onnx_slim(&slim, map->data, map->size, m->shown, err);
+    if (!st) {
+        m->proto = onnx__model_proto__unpack(&rk_onnx_allocator, slim.length,
+                                             (const uint8_t *)slim.data);
+        if (!m->proto) st = out_of_memory(m, "", err);
+    }
+    rk_buffer_free(&slim);
+    if (!st && !m->proto->graph)
+        st = rk_fail(err, RK_E_FORMAT, "%s: there is no graph in it", m->shown);
+    return st;
+}
+
+rk_status rk_onnx_open(rk_onnx **out, const char *path, rk_error *err)
+{
+    rk_onnx *m = shell(path);
+    rk_source *own = NULL;
+    rk_map map = {0};
+    rk_status st;
+
+    *out = NULL;
+    if (!m) return out_of_memory(m, path, err);
+    st = rk_source_open(&own, path, err);
+    if (!st) st = rk_source_map(own, &map, err);
+    if (!st) {
+        m->bytes = map.size;
+        st = parse_slim(m, &map, err);
+        rk_map_close(&map);
+    }
+    if (!st) {
+        st = rk_store_adopt(m, path, own, err);
+        own = NULL;
+    }
+    rk_source_close(own);
+    if (st) rk_onnx_close(m);
+    else *out = m;
+    return st;
+}
+
 rk_status rk_onnx_new(rk_onnx **out, const char *path, int64_t ir_version, int64_t opset,
                       rk_error *err)
 {
@@ -180,15 +232,29 @@ static void append(ProtobufCBuffer *buffer, size_t length, const uint8_t *data)
     if (!s->st) s->st = rk_writer_put(s->writer, data, length, s->err);
 }
 
-uint64_t rk_onnx_size(const rk_onnx *m) { return onnx__model_proto__get_packed_size(m->proto); }
+/* True where large data goes to a file of its own. */
+static bool splits(const rk_onnx *m)
+{
+    return rk_store_files(m) > 0;
+}
+
+uint64_t rk_onnx_size(const rk_onnx *m)
+{
+    uint64_t bytes = 0;
+
+    if (!m->store) return onnx__model_proto__get_packed_size(m->proto);
+    return rk_onnx_fatten(m, NULL, splits(m), &bytes, NULL) ? 0 : bytes;
+}
 
 rk_status rk_onnx_save(const rk_onnx *m, const char *path, rk_error *err)
 {
     char name[RK_QUOTE_SIZE];
-    const uint64_t size = rk_onnx_size(m);
+    const uint64_t size = m->store ? 0 : rk_onnx_size(m);
+    uint64_t written;
     sink s = {.base = {append}, .err = err};
     rk_status st;
 
+    if (m->store) return rk_onnx_fatten(m, path, splits(m), &written, err);
     if (size >= FILE_LIMIT)
         return rk_fail(err, RK_E_FORMAT, "%s: would be %llu bytes; an ONNX file must be smaller "
                        "than 2 GiB", rk_quote(name, path, strlen(path)), (unsigned long long)size);

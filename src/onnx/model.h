@@ -17,12 +17,17 @@
 typedef struct rk_onnx {
     Onnx__ModelProto *proto;      /* never NULL; proto->graph is never NULL either */
     char *shown;                  /* the file's name, safe to print */
-    uint64_t bytes;               /* of the file it came from; 0 for a new model */
+    uint64_t bytes;               /* of the files it came from; 0 for a new model */
+    struct rk_store *store;       /* where data that is not in the tree lies (store.h), or NULL */
 } rk_onnx;
 
 /* Loads a file of less than 2 GiB. RK_E_FORMAT: not ONNX (says what it looks like), damaged (names
  * the byte), no graph, or tensors kept in other files. On success the caller owns *out. */
 rk_status rk_onnx_load(rk_onnx **out, const char *path, rk_error *err);
+/* The same, but large tensors stay in the file (store.h), and external data is taken: below the
+ * file's own folder, through no link. Of such a model only those functions see all data that say
+ * so. */
+rk_status rk_onnx_open(rk_onnx **out, const char *path, rk_error *err);
 /* The same from memory; `path` only names it. */
 rk_status rk_onnx_parse(rk_onnx **out, const void *bytes, size_t size, const char *path,
                         rk_error *err);
@@ -32,10 +37,11 @@ rk_status rk_onnx_new(rk_onnx **out, const char *path, int64_t ir_version, int64
                       rk_error *err);
 void rk_onnx_close(rk_onnx *m);   /* takes NULL */
 
-/* Bytes that rk_onnx_save would write. */
+/* Bytes that rk_onnx_save would write; 0 when out of memory. */
 uint64_t rk_onnx_size(const rk_onnx *m);
-/* Writes atomically; the same tree gives the same bytes. RK_E_FORMAT when it would be 2 GiB or more
- * (nothing is written then). */
+/* Writes atomically; the same tree gives the same bytes. A model that had external data, or would
+ * be 2 GiB or more, gets its large tensors in one file beside it (doc/FORMATS.md, "Large models").
+ * RK_E_FORMAT when it would be 2 GiB or more all the same (nothing is written then). */
 rk_status rk_onnx_save(const rk_onnx *m, const char *path, rk_error *err);
 
 /* Version of an operator set ("" is the default domain), 0 when it is not imported. */

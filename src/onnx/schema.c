@@ -8,9 +8,10 @@ static const uint32_t masks[] = {
 };
 
 static const rk_schema schemas[] = {
-#define RK_OPERATOR(name, since, min_in, max_in, min_out, max_out, ins, outs, vars, attrs)         \
-    {name, since, min_in, max_in, min_out, max_out, ins, outs, vars, attrs, false},
-#define RK_DEPRECATED(name, since) {name, since, 0, 0, 0, 0, "", "", "", "", true},
+#define RK_OPERATOR(domain, name, since, min_in, max_in, min_out, max_out, ins, outs, vars, attrs) \
+    {domain, name, since, min_in, max_in, min_out, max_out, ins, outs, vars, attrs, false},
+#define RK_DEPRECATED(domain, name, since)                                                         \
+    {domain, name, since, 0, 0, 0, 0, "", "", "", "", true},
 #include "onnx/schema.def"
 };
 enum { SCHEMAS = sizeof schemas / sizeof schemas[0], MASKS = sizeof masks / sizeof masks[0] };
@@ -18,19 +19,29 @@ enum { SCHEMAS = sizeof schemas / sizeof schemas[0], MASKS = sizeof masks / size
 int64_t rk_opset_last(void) { return RK_OPSET_MAX; }
 int64_t rk_ir_last(void) { return RK_IR_MAX; }
 
-const rk_schema *rk_schema_find(const char *op, int64_t opset)
+const rk_schema *rk_schema_find_in(const char *domain, const char *op, int64_t version)
 {
+    const char *const d = domain && strcmp(domain, "ai.onnx") != 0 ? domain : "";
     size_t low = 0, high = SCHEMAS;
 
-    /* The last entry of that name with since <= opset: entries are sorted by name, then version. */
+    /* The last entry of that name with since <= version: entries are sorted by domain, name and
+     * version. */
     while (low < high) {
         const size_t mid = low + (high - low) / 2;
-        const int c = strcmp(schemas[mid].name, op);
-        if (c < 0 || (c == 0 && (int64_t)schemas[mid].since <= opset)) low = mid + 1;
+        int c = strcmp(schemas[mid].domain, d);
+        if (!c) c = strcmp(schemas[mid].name, op);
+        if (c < 0 || (c == 0 && (int64_t)schemas[mid].since <= version)) low = mid + 1;
         else high = mid;
     }
-    if (low == 0 || strcmp(schemas[low - 1].name, op) != 0) return NULL;
+    if (low == 0 || strcmp(schemas[low - 1].domain, d) != 0 ||
+        strcmp(schemas[low - 1].name, op) != 0)
+        return NULL;
     return &schemas[low - 1];
+}
+
+const rk_schema *rk_schema_find(const char *op, int64_t opset)
+{
+    return rk_schema_find_in("", op, opset);
 }
 
 static char parameter(const char *list, size_t slot, char *kind)

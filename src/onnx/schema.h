@@ -1,4 +1,4 @@
-/* What each standard operator takes and gives, by version: facts generated into schema.def. */
+/* What each operator takes and gives, by domain and version: facts generated into schema.def. */
 #ifndef RK_ONNX_SCHEMA_H
 #define RK_ONNX_SCHEMA_H
 
@@ -15,7 +15,7 @@ int64_t rk_opset_last(void); /* the newest the table knows */
 int64_t rk_ir_last(void);
 
 typedef struct rk_schema {
-    const char *name;
+    const char *domain, *name;   /* "" is the default domain */
     unsigned since;
     unsigned min_inputs, max_inputs, min_outputs, max_outputs;   /* 65535: no limit */
     /* Two characters a parameter: its type variable (a letter) and '.' single, '?' may be left out,
@@ -29,6 +29,8 @@ typedef struct rk_schema {
 /* The version of an operator of the default domain in force at an opset; NULL where there is none.
  * A deprecated one is returned with .deprecated set and nothing else but its name. */
 const rk_schema *rk_schema_find(const char *op, int64_t opset);
+/* The same in any domain that the table knows (NULL and "ai.onnx" are the default one). */
+const rk_schema *rk_schema_find_in(const char *domain, const char *op, int64_t version);
 
 /* The type variable of a slot and its kind; 0 when the operator has no such slot. */
 char rk_schema_input(const rk_schema *s, size_t slot, char *kind);

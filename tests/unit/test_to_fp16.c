@@ -144,7 +144,8 @@ static void test_half_tensor(void **state)
     const size_t dim = N + 3;
     Onnx__TensorProto *t = rk_onnx_tensor_new("t", RK_DT_F32, &dim, 1), *h;
     float *x = (float *)(void *)t->raw_data.data;
-    size_t clamped = 0;
+    rk_onnx *m = onnx_text_model(17, "y=Neg(x)");
+    rk_half_stats s;
     uint16_t v;
     (void)state;
 
@@ -153,9 +154,9 @@ static void test_half_tensor(void **state)
     x[N + 1] = -INFINITY;
     x[N + 2] = NAN;
     for (size_t k = 0; k < 2; k++) {
-        clamped = 0;
         assert_int_equal(
-            rk_half_tensor(&h, t, "h", k ? RK_DT_BF16 : RK_DT_F16, &clamped, "t", NULL), RK_OK);
+            rk_half_tensor(&h, t, "h", k ? RK_DT_BF16 : RK_DT_F16, m, NULL), RK_OK);
+        assert_int_equal(rk_half_look(&s, t, k ? RK_DT_BF16 : RK_DT_F16, m, NULL), RK_OK);
         for (size_t i = 0; i < N; i++) {
             memcpy(&v, h->raw_data.data + 2 * i, 2);
             if (v != (k ? rows[i].bf16 : rows[i].f16))
@@ -167,10 +168,13 @@ static void test_half_tensor(void **state)
         assert_int_equal(v, k ? 0xff80 : 0xfc00);
         memcpy(&v, h->raw_data.data + 2 * N + 4, 2);
         assert_true((v & 0x7fff) > (k ? 0x7f80 : 0x7c00));
-        assert_int_equal(clamped, k ? 1 : 3);
+        assert_int_equal(s.beyond, k ? 1 : 3);
+        assert_int_equal(s.vanish, k ? 0 : 1);
+        assert_true(s.largest == 3.4e38f);
         rk_onnx_free(h);
     }
     rk_onnx_free(t);
+    rk_onnx_close(m);
 }
 
 /* ---- int8 ---- */
