@@ -10,7 +10,7 @@ CMAKE_FLAGS ?=
 CTEST = ctest --output-on-failure --no-tests=error -j2 \
 	--test-output-size-passed 1000000 --test-output-size-failed 1000000
 
-.PHONY: all setup-build setup-test test check-fast demo fuzz install clean help bench-train bench-text
+.PHONY: all setup-build setup-test test check-fast demo fuzz install clean help bench-train bench-text bench-convert
 
 all: setup-build
 	@cmake -S . -B $(BUILD) $(CMAKE_FLAGS) >$(BUILD)/configure.log || { cat $(BUILD)/configure.log; exit 1; }
@@ -53,7 +53,7 @@ fuzz: setup-build
 		$(BUILD)/fuzz/corpus/$(TARGET) $(wildcard tests/fuzz/corpus/$(TARGET)) $(wildcard tests/data)
 
 # Beside today's other tools; bench/README.md. BENCH_QUICK=1 only tries it.
-bench-train: setup-test all
+bench-train bench-convert: setup-test all
 	@RINGKAS=$(BUILD)/ringkas bench/run.sh $(@:bench-%=%)
 
 bench-text: setup-test all
@@ -76,5 +76,6 @@ help:
 	@echo "make fuzz TARGET=NAME SECONDS=60"
 	@echo "make bench-train   speed of training beside torch; needs IndoBERT's files (bench/README.md)"
 	@echo "make bench-text    speed of text to ids beside tokenizers and Python; needs the same"
+	@echo "make bench-convert FP16 conversion beside two other converters, over onnx's own tests"
 	@echo "make install    PREFIX=$(PREFIX) DESTDIR="
 	@echo "make clean      keeps build/deps and build/venv"

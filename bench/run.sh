@@ -6,14 +6,16 @@
 #   RINGKAS_DATA      folder of indobert-base-p2/ and smsa/ (default ../shared/data)
 set -u
 
-name=${1:?"run.sh: say which: train, text"}
+name=${1:?"run.sh: say which: train, text, convert"}
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root" || exit 1
 script=bench/bench_$name.py
 [ -f "$script" ] || { echo "run.sh: no such benchmark: $name" >&2; exit 2; }
 
 export RINGKAS_DATA=${RINGKAS_DATA:-$root/../shared/data}
-for wanted in indobert-base-p2/config.json smsa/train.tsv; do
+wanted_files="indobert-base-p2/config.json"
+[ "$name" = convert ] || wanted_files="$wanted_files smsa/train.tsv"
+for wanted in $wanted_files; do
     if [ ! -f "$RINGKAS_DATA/$wanted" ]; then
         echo "SKIP: bench-$name: no $wanted in $RINGKAS_DATA (set RINGKAS_DATA)"
         exit 0
@@ -22,6 +24,10 @@ done
 if [ ! -x build/venv/bin/python ]; then
     echo "SKIP: bench-$name: no Python of the peers in build/venv (make bench-$name installs it)"
     exit 0
+fi
+
+if [ "$name" = convert ]; then
+    bench/peers.sh || exit 0
 fi
 
 export RINGKAS=${RINGKAS:-$root/build/ringkas}

@@ -33,8 +33,8 @@ class Wrong(Exception):
     """What is wrong with the half model: stage and reason in one line."""
 
     def __init__(self, stage, reason):
-        super().__init__(f"{stage}: {' '.join(str(reason).split())[:300]}")
-        self.stage = stage
+        self.stage, self.reason = stage, " ".join(str(reason).split())[:300]
+        super().__init__(f"{stage}: {self.reason}")
 
 
 def convert(source, out, *options, to="fp16", json_wanted=True):
