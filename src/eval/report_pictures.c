@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "eval/intervals.h"
 #include "eval/metrics.h"
 #include "eval/report_axes.h"
 

@@ -3,7 +3,7 @@
 
 #include "base/buffer.h"
 #include "base/mem.h"
-#include "text/rows_parts.h"
+#include "text/rows/rows_parts.h"
 
 enum { LABELS_MAX = 10000, LISTED_MAX = 10, NEAR_BYTES_MAX = 256 };
 
