@@ -18,6 +18,8 @@ ALL = os.environ.get("RK_ALL_EXPORTS", "") not in ("", "0")
 
 def main():
     wanted = sys.argv[1:] or list(half_exports.MODELS)
+    if not ALL:
+        print("SKIP: each model by its other exporter (RK_ALL_EXPORTS=1, or make bench-convert)")
     failed, began = [], time.monotonic()
     with tempfile.TemporaryDirectory(prefix="ringkas-exports-") as folder, Worker(120) as worker:
         for name in wanted:

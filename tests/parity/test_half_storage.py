@@ -187,6 +187,8 @@ def fault_larger_than_a_message():
     big = os.environ.get("RK_BIG_RUN", "") not in ("", "0")
     count, side = (34, 4096) if big else (6, 2048)     # squares of float: 2.1 GiB, or 96 MiB
     home, out = folder(), folder()
+    if not big:
+        print("SKIP: more than 2 GiB (RK_BIG_RUN=1 converts that)")
     if big and os.statvfs(home).f_bavail * os.statvfs(home).f_frsize < 4 << 30:
         print("SKIP: less than 4 GiB of disk for the large model")
         return

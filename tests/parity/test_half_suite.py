@@ -27,6 +27,8 @@ def chosen():
 
 def main():
     began, counts, failed, mended = time.monotonic(), {}, [], []
+    if STEP > 1:
+        print("SKIP: seven of each eight node tests (RK_WHOLE_SUITE=1, or make bench-convert)")
     with tempfile.TemporaryDirectory(prefix="ringkas-suite-") as folder, Worker(60) as worker:
         source, half, feeds = (os.path.join(folder, n) for n in ("float.onnx", "half.onnx", "feeds"))
         for case in chosen():
