@@ -46,6 +46,8 @@ def fault_round_trip_between_kept_nodes():
                  "Exp,Log", limit=1e-6)
         if c.ok:
             c.no_half_round_trip()
+        m.graph.node[0].op_type, m.graph.node[-1].op_type = "Tanh", "Softsign"
+        Half(f"{name} between small values", m, {"x": X}, "--keep-op", "Tanh,Softsign", limit=1e-6)
 
 
 def fault_source_casts():
