@@ -221,6 +221,12 @@ void cli_put_seeds(FILE *to, const json_t *result);
     {"lr", "X", "2e-5; 5e-5 below 768 wide", "largest learning rate; it falls to 0", 0},       \
     {"weight-decay", "X", "0.01", "AdamW's decay of matrices and tables", 0},                      \
     {"warmup", "X", "0", "steps of rising rate; below 1 a share of all steps", 0},                 \
+    {"schedule", "KIND", "linear", "then the rate falls to 0: linear, cosine; or constant", 0},    \
+    {"layer-decay", "X", "1", "rate of a layer as a share of that of the one above", 0},           \
+    {"accumulate", "N", "1", "batches that make one step", 0},                                     \
+    {"patience", "N", NULL, "end after N epochs without a better one (default: never)", 0},        \
+    {"label-smoothing", "X", "0", "share of the target that all labels have alike", 0},            \
+    {"class-weights", "W", NULL, "balanced, or label=weight,.. of the loss (default: all 1)", 0},  \
     {"clip", "X", "1", "largest norm of the gradient; 0: no clipping", 0},                         \
     {"dropout", "P", NULL, "of all kinds (default: as config.json says)", 0},                      \
     {"max-length", "N", "128", "tokens kept of a text; at most what the model can see", 0},        \
@@ -230,6 +236,18 @@ void cli_put_seeds(FILE *to, const json_t *result);
     {"compute", "f32|bf16", "f32", "type of the products; weights stay f32", 0},                   \
     {"seed", "N", "42", "of new weights, order and dropout", 0}
 void cli_train_options(cli_args *a, rk_train_options *o);
+
+/* What training for FP16 or INT8 has besides. */
+#define CLI_QAT_OPTIONS                                                                            \
+    {"qat-delay", "X", "0", "steps in float before it acts; below 1 a share of all", 0},           \
+    {"observer", "KIND", "minmax", "int8: ranges by minmax, percentile or mse", 0},                \
+    {"percentile", "P", "99.99", "int8: of --observer percentile, at both ends", 0},               \
+    {"learn-ranges", NULL, NULL, "int8: train the scales too (LSQ), instead of freezing them", 0}, \
+    {"distill", "X", "0", "share of the loss that is a teacher's", 0},                             \
+    {"teacher", "DIR", NULL, "its model folder (default: where training starts)", 0},              \
+    {"distill-temperature", "T", "2", "softens the logits of both", 0},                            \
+    {"distill-hidden", "X", "0", "weight of the distance of the last hidden states", 0}
+void cli_qat_options(cli_args *a, rk_train_options *o);
 
 /* The names of the fields of a data file, wherever one is read. */
 #define CLI_FIELD_OPTIONS                                                                          \

@@ -121,7 +121,14 @@ static int train(pipeline *p, size_t kind)
     o.test = p->test;
     o.out = v->folder;
     o.model = p->base;
-    if (kind != PIPE_FP32) {
+    if (kind != PIPE_INT8) {
+        o.observer = RK_OBSERVER_MINMAX;
+        o.learn_ranges = false;
+    }
+    if (kind == PIPE_FP32) {
+        o.qat_delay = o.distill = o.distill_hidden = 0.0;
+        o.teacher = NULL;
+    } else {
         o.model = p->variant[PIPE_FP32].folder;
         o.qat = kind == PIPE_FP16 ? RK_QAT_FP16 : RK_QAT_INT8;
         o.epochs = p->qat_epochs;
@@ -301,6 +308,7 @@ static int run(cli_args *a)
         cli_misuse(a, "either --model DIR or --init is needed");
     rk_train_defaults(&p.options);
     cli_train_options(a, &p.options);
+    cli_qat_options(a, &p.options);
     rk_init_defaults(&sizes);
     cli_init_sizes(a, &sizes);
     p.options.fields = cli_fields(a);
@@ -327,6 +335,7 @@ static const cli_option options[] = {
     {"qat-epochs", "N", "1", "epochs of each of these", 0},
     {"qat-lr", "X", NULL, "their learning rate (default: half of --lr)", 0},
     CLI_TRAIN_OPTIONS,
+    CLI_QAT_OPTIONS,
     {"resume", NULL, NULL, "go on where a stopped run with the same options ended", 0},
     {"json", NULL, NULL, "the report as one JSON object", 0},
     {NULL, NULL, NULL, NULL, 0},

@@ -88,6 +88,11 @@ static int run(cli_args *a)
     o.out = cli_need(a, "out");
     o.qat = (rk_qat)cli_choice(a, "qat", qat, RK_QAT_NONE);
     cli_train_options(a, &o);
+    cli_qat_options(a, &o);
+    if (!a->wrong && o.qat == RK_QAT_NONE && o.qat_delay != 0.0)
+        cli_misuse(a, "--qat-delay is of --qat fp16 or int8");
+    if (!a->wrong && o.qat != RK_QAT_INT8 && (o.observer != RK_OBSERVER_MINMAX || o.learn_ranges))
+        cli_misuse(a, "--observer and --learn-ranges are of --qat int8");
     o.fields = cli_fields(a);
     o.resume = cli_given(a, "resume");
     o.max_steps = cli_count(a, "max-steps", 0, 1, SIZE_MAX);
@@ -123,6 +128,7 @@ static const cli_option options[] = {
     {"out", "DIR", NULL, "model folder to make", 0},
     {"qat", "none|fp16|int8", "none", "precision to simulate while training", 0},
     CLI_TRAIN_OPTIONS,
+    CLI_QAT_OPTIONS,
     {"resume", NULL, NULL, "go on from the state that --out holds", 0},
     {"save-every", "N", NULL, "steps between resumable states (default: each epoch)", 0},
     {"max-steps", "N", NULL, "stop after N steps (default: no limit)", 0},

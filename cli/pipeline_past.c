@@ -70,7 +70,7 @@ bool pipe_finished(json_t **train, const char *folder, const rk_train_options *o
     } else {
         json_array_foreach(json_object_get(past, "epochs"), i, epoch)
             json_object_set_new(epoch, "kept",
-                                json_boolean((double)(i + 1) == cli_num(past, "best_epoch")));
+                                json_boolean(cli_num(epoch, "epoch") == cli_num(past, "best_epoch")));
         *train = json_incref(past);
     }
     json_decref(file);

@@ -160,6 +160,21 @@ typedef struct rk_fields {
 
 typedef enum rk_qat { RK_QAT_NONE = 0, RK_QAT_FP16, RK_QAT_INT8 } rk_qat;
 
+/* The learning rate after its warm-up: down to 0 in a line or along half a cosine, or level. */
+typedef enum rk_schedule {
+    RK_SCHEDULE_LINEAR = 0,
+    RK_SCHEDULE_CONSTANT,
+    RK_SCHEDULE_COSINE
+} rk_schedule;
+
+/* How a batch's range is taken before it enters the moving average: its ends, its percentiles, or
+ * the ends of the least squared error. */
+typedef enum rk_observer {
+    RK_OBSERVER_MINMAX = 0,
+    RK_OBSERVER_PERCENTILE,
+    RK_OBSERVER_MSE
+} rk_observer;
+
 typedef struct rk_train_options {
     const char *model; /* folder to start from */
     const char *train; /* data files */
@@ -175,6 +190,12 @@ typedef struct rk_train_options {
     double warmup;     /* below 1 a share of all steps, else a number of steps */
     double dropout;    /* negative: as config.json says */
     double clip;       /* largest gradient norm; 0: no clipping */
+    rk_schedule schedule;
+    size_t accumulate;  /* batches whose gradients make one step */
+    double layer_decay; /* rate of a layer as a share of that of the layer above; 1: all equal */
+    size_t patience;    /* epochs without a better one before training ends; 0: never */
+    double label_smoothing;    /* share of the target spread over all labels, below 1 */
+    const char *class_weights; /* NULL, "balanced", or "label=weight,..."; others weigh 1 */
     size_t max_length; /* tokens, special ones included; 0: 128, or the model's positions */
     const char *clean; /* "none", "seed", steps by comma; NULL: as the model folder says */
     rk_compute compute;
@@ -184,6 +205,18 @@ typedef struct rk_train_options {
     size_t max_train_rows; /* 0: all; the first N rows (for trials) */
     size_t save_every;     /* steps between resumable states; 0: at the end of each epoch */
     rk_fields fields;      /* of the data files */
+
+    /* quantisation-aware training only */
+    double qat_delay; /* steps in float before it acts; below 1 a share of all steps */
+    /* INT8 */
+    rk_observer observer;
+    double percentile;  /* of RK_OBSERVER_PERCENTILE, above 50 */
+    bool learn_ranges;  /* activations' scales are trained, instead of frozen half way */
+    /* knowledge distillation */
+    double distill;             /* share of the loss that is the teacher's; 0: no teacher */
+    const char *teacher;        /* its model folder; NULL: `model` */
+    double distill_temperature; /* both logits are divided by it */
+    double distill_hidden;      /* weight of the distance of the last hidden states; 0: none */
 } rk_train_options;
 
 RK_API void rk_train_defaults(rk_train_options *options);

@@ -10,10 +10,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Counts of FP16 fake-quantisation: values past 65504 (clamped) and values that became subnormal.
- */
+/* What FP16 fake-quantisation met: values past 65504 (clamped), values that became subnormal, and
+ * the largest magnitude before rounding. */
 typedef struct rk_half_counts {
     uint64_t clamped, subnormal;
+    float largest;
 } rk_half_counts;
 
 typedef struct rk_attention {
@@ -83,6 +84,10 @@ typedef struct rk_loops {
     /* y = dequantised code of x, u8 (scale, zero) or s8 (symmetric, +-127); y may be x. inside [n],
      * unless NULL: 1 where x lies within the range (the gradient passes there). */
     void (*fake_u8)(float *y, uint8_t *inside, const float *x, size_t n, float scale, int zero);
+    /* d loss / d ln scale of fake_u8, dx the gradient at y: the sum of dx scale (code - zero - x /
+     * scale) inside the range and of dx scale (code - zero) outside (Esser et al. 2020, equation 3,
+     * for the logarithm of the step size) */
+    double (*scale_gradient)(const float *dx, const float *x, size_t n, float scale, int zero);
     void (*fake_s8)(float *y, const float *x, size_t n, float scale);
     float (*abs_max)(const float *x, size_t n);
     /* y = x rounded to binary16, clamped to +-65504; y may be x. inside as above. */

@@ -8,21 +8,26 @@ static rk_status head_backward(rk_net *net, const rk_batch *batch, const float *
                                rk_params *grad, rk_error *err)
 {
     const rk_bert_config *c = net->config;
-    const size_t r = net->rows, h = c->hidden;
+    const size_t r = net->rows, h = c->hidden, site = RK_SITES_PER_LAYER * c->layers;
     float *d = net->dx, *dfirst = net->dsum; /* [R, H] fits: R <= T */
     rk_status st = rk_linear_back(net, batch, d, grad->class_w, grad->class_b, dlogits,
                                   &net->in_class, net->used->class_w, r, c->labels.count, h, err);
     if (st) return st;
-    rk_input_back(net, d, &net->in_class, r, h);
+    rk_input_back(net, d, &net->in_class, net->dropped, site + 1, r, h);
     rk_drop_back(net, batch, d, net->keep_pooled, net->dropout_classifier, r, h);
     for (size_t i = 0; i < r * h; i++) d[i] *= 1.0f - net->pooled[i] * net->pooled[i];
     st = rk_linear_back(net, batch, dfirst, grad->pooler_w, grad->pooler_b, d, &net->in_pooler,
                         net->used->pooler_w, r, h, h, err);
     if (st) return st;
-    rk_input_back(net, dfirst, &net->in_pooler, r, h);
-    memset(net->dy, 0, net->tokens * h * sizeof(float));
-    for (size_t i = 0; i < r; i++)
-        memcpy(net->dy + batch->starts[i] * h, dfirst + i * h, h * sizeof(float));
+    rk_input_back(net, dfirst, &net->in_pooler, net->first, site, r, h);
+    if (batch->dlast)
+        rk_copy(net->dy, batch->dlast, net->tokens, h);
+    else
+        memset(net->dy, 0, net->tokens * h * sizeof(float));
+    for (size_t i = 0; i < r; i++) {
+        float *first = net->dy + batch->starts[i] * h;
+        net->loops->add(first, first, dfirst + i * h, h);
+    }
     return RK_OK;
 }
 
@@ -34,7 +39,7 @@ static rk_status feed_backward(rk_net *net, const rk_batch *batch, size_t l, rk_
     const rk_layer *w = &net->used->layer[l];
     rk_layer *g = &grad->layer[l];
     const rk_acts *a = &net->acts[l];
-    const size_t t = net->tokens, h = c->hidden, i = c->inner;
+    const size_t t = net->tokens, h = c->hidden, i = c->inner, site = RK_SITES_PER_LAYER * l;
     float *dres = net->dx, *dsum = net->dsum;
     rk_status st;
 
@@ -45,7 +50,7 @@ static rk_status feed_backward(rk_net *net, const rk_batch *batch, size_t l, rk_
     st = rk_linear_back(net, batch, net->dwide, g->out_w, g->out_b, dres, &a->in_out, w->out_w, t,
                         h, i, err);
     if (st) return st;
-    rk_input_back(net, net->dwide, &a->in_out, t, i);
+    rk_input_back(net, net->dwide, &a->in_out, a->g, site + RK_SITE_OUT, t, i);
     rk_round_back(net, net->dwide, a->g, t, i);
 #pragma omp parallel for schedule(static)
     for (size_t k = 0; k < rk_chunks(t); k++) {
@@ -57,7 +62,7 @@ static rk_status feed_backward(rk_net *net, const rk_batch *batch, size_t l, rk_
     st = rk_linear_back(net, batch, net->dx, g->inter_w, g->inter_b, net->dwide, &a->in_inter,
                         w->inter_w, t, i, h, err);
     if (st) return st;
-    rk_input_back(net, net->dx, &a->in_inter, t, h);
+    rk_input_back(net, net->dx, &a->in_inter, a->h, site + RK_SITE_INTER, t, h);
     rk_sum(net, net->dx, net->dx, dsum, t, h);
     rk_round_back(net, net->dx, a->h, t, h);
     return RK_OK;
@@ -71,7 +76,7 @@ static rk_status attention_backward(rk_net *net, const rk_batch *batch, size_t l
     const rk_layer *w = &net->used->layer[l];
     rk_layer *g = &grad->layer[l];
     const rk_acts *a = &net->acts[l];
-    const size_t t = net->tokens, h = c->hidden;
+    const size_t t = net->tokens, h = c->hidden, site = RK_SITES_PER_LAYER * l;
     float *dres = net->dy, *dctx = net->dx, *dsum = net->dsum;
     rk_status st;
 
@@ -82,14 +87,14 @@ static rk_status attention_backward(rk_net *net, const rk_batch *batch, size_t l
     st = rk_linear_back(net, batch, dctx, g->attn_w, g->attn_b, dres, &a->in_attn, w->attn_w, t, h,
                         h, err);
     if (st) return st;
-    rk_input_back(net, dctx, &a->in_attn, t, h);
+    rk_input_back(net, dctx, &a->in_attn, a->ctx, site + RK_SITE_ATTN, t, h);
     rk_round_back(net, dctx, a->ctx, t, h);
     rk_attend_back(net, batch, net->dqkv, dctx, a);
     rk_round_back(net, net->dqkv, a->qkv, t, 3 * h);
     st = rk_linear_back(net, batch, net->dx, g->qkv_w, g->qkv_b, net->dqkv, &a->in_qkv, w->qkv_w, t,
                         3 * h, h, err);
     if (st) return st;
-    rk_input_back(net, net->dx, &a->in_qkv, t, h);
+    rk_input_back(net, net->dx, &a->in_qkv, a->x, site + RK_SITE_QKV, t, h);
     rk_sum(net, net->dy, net->dx, dsum, t, h);
     return RK_OK;
 }

@@ -10,40 +10,46 @@ static rk_status layer_forward(rk_net *net, const rk_batch *batch, size_t l, rk_
     const rk_layer *w = &net->used->layer[l];
     rk_acts *a = &net->acts[l];
     const size_t t = net->tokens, h = c->hidden, place = RK_PLACE_LAYERS + RK_PLACES_PER_LAYER * l;
-    const size_t site = RK_SITES_PER_LAYER * l;
+    const size_t site = RK_SITES_PER_LAYER * l, half = RK_HALF_PER_LAYER * l;
     float *out = l + 1 < c->layers ? net->acts[l + 1].x : net->last;
     rk_status st;
 
     rk_input_make(net, &a->in_qkv, a->x, site + RK_SITE_QKV, t, h);
-    st = rk_linear(net, a->qkv, &a->in_qkv, w->qkv_w, w->qkv_b, t, 3 * h, h, err);
+    st = rk_linear(net, a->qkv, &a->in_qkv, w->qkv_w, w->qkv_b, t, 3 * h, h, half + RK_HALF_QKV,
+                   err);
     if (st) return st;
     rk_attend(net, batch, a, l);
 
     rk_input_make(net, &a->in_attn, a->ctx, site + RK_SITE_ATTN, t, h);
-    st = rk_linear(net, a->res1, &a->in_attn, w->attn_w, w->attn_b, t, h, h, err);
+    st = rk_linear(net, a->res1, &a->in_attn, w->attn_w, w->attn_b, t, h, h,
+                   half + RK_HALF_ATTN, err);
     if (st) return st;
     rk_drop(net, batch, a->res1, a->keep1, net->dropout_hidden, place + 1, t, h);
     rk_sum(net, a->res1, a->res1, a->x, t, h);
-    rk_round(net, a->res1, t, h);
-    rk_norm(net, a->h, a->mean1, a->rstd1, a->res1, w->ln1_w, w->ln1_b, t);
+    rk_round(net, a->res1, t, h, half + RK_HALF_RES1);
+    rk_norm(net, a->h, a->mean1, a->rstd1, a->res1, w->ln1_w, w->ln1_b, t,
+            half + RK_HALF_H);
 
     rk_input_make(net, &a->in_inter, a->h, site + RK_SITE_INTER, t, h);
-    st = rk_linear(net, a->u, &a->in_inter, w->inter_w, w->inter_b, t, c->inner, h, err);
+    st = rk_linear(net, a->u, &a->in_inter, w->inter_w, w->inter_b, t, c->inner, h,
+                   half + RK_HALF_U, err);
     if (st) return st;
 #pragma omp parallel for schedule(static)
     for (size_t k = 0; k < rk_chunks(t); k++) {
         const size_t at = k * RK_CHUNK * c->inner;
         net->loops->activate(a->g + at, a->u + at, rk_chunk_rows(k, t) * c->inner, (int)c->act);
     }
-    rk_round(net, a->g, t, c->inner);
+    rk_round(net, a->g, t, c->inner, half + RK_HALF_G);
 
     rk_input_make(net, &a->in_out, a->g, site + RK_SITE_OUT, t, c->inner);
-    st = rk_linear(net, a->res2, &a->in_out, w->out_w, w->out_b, t, h, c->inner, err);
+    st = rk_linear(net, a->res2, &a->in_out, w->out_w, w->out_b, t, h, c->inner,
+                   half + RK_HALF_OUT, err);
     if (st) return st;
     rk_drop(net, batch, a->res2, a->keep2, net->dropout_hidden, place + 2, t, h);
     rk_sum(net, a->res2, a->res2, a->h, t, h);
-    rk_round(net, a->res2, t, h);
-    rk_norm(net, out, a->mean2, a->rstd2, a->res2, w->ln2_w, w->ln2_b, t);
+    rk_round(net, a->res2, t, h, half + RK_HALF_RES2);
+    rk_norm(net, out, a->mean2, a->rstd2, a->res2, w->ln2_w, w->ln2_b, t,
+            half + RK_HALF_X);
     return RK_OK;
 }
 
@@ -51,23 +57,24 @@ static rk_status head_forward(rk_net *net, const rk_batch *batch, rk_error *err)
 {
     const rk_bert_config *c = net->config;
     const size_t r = net->rows, h = c->hidden, site = RK_SITES_PER_LAYER * c->layers;
+    const size_t half = RK_HALF_PER_LAYER * c->layers;
     rk_status st;
 
     for (size_t i = 0; i < r; i++)
         memcpy(net->first + i * h, net->last + batch->starts[i] * h, h * sizeof(float));
     rk_input_make(net, &net->in_pooler, net->first, site, r, h);
     st = rk_linear(net, net->pooled, &net->in_pooler, net->used->pooler_w, net->used->pooler_b, r,
-                   h, h, err);
+                   h, h, half + RK_HALF_POOLER, err);
     if (st) return st;
     for (size_t i = 0; i < r * h; i++) net->pooled[i] = tanhf(net->pooled[i]);
-    rk_round(net, net->pooled, r, h);
+    rk_round(net, net->pooled, r, h, half + RK_HALF_POOLED);
     memcpy(net->dropped, net->pooled, r * h * sizeof(float));
     rk_drop(net, batch, net->dropped, net->keep_pooled, net->dropout_classifier, RK_PLACE_POOLED, r,
             h);
-    rk_round(net, net->dropped, r, h);
+    rk_round(net, net->dropped, r, h, half + RK_HALF_POOLED);
     rk_input_make(net, &net->in_class, net->dropped, site + 1, r, h);
     return rk_linear(net, net->logits, &net->in_class, net->used->class_w, net->used->class_b, r,
-                     c->labels.count, h, err);
+                     c->labels.count, h, half + RK_HALF_LOGITS, err);
 }
 
 rk_status rk_net_forward(rk_net *net, const rk_batch *batch, rk_error *err)

@@ -43,8 +43,9 @@ static void lay_out(rk_net *net, walk *w, size_t t, size_t r, size_t pairs)
     const size_t pieces = rk_chunks(t) > r ? rk_chunks(t) : r, logits = r * c->labels.count;
 
     /* With products in bf16 the backward reads the bf16 copies of their inputs; the floats are done
-     * with when the layer is, and all layers share them. FP16's backward looks for clamped ones. */
-    const bool once = net->compute == RK_DT_BF16 && net->qat != RK_QAT_FP16;
+     * with when the layer is, and all layers share them. FP16's backward looks for clamped ones,
+     * and the gradient of a scale for what rounding took away. */
+    const bool once = net->compute == RK_DT_BF16 && net->qat != RK_QAT_FP16 && !net->dscale;
     float *ctx = once ? floats(w, t * h) : NULL, *mid = once ? floats(w, t * h) : NULL;
     float *gelu = once ? floats(w, t * i) : NULL;
     float *fake = once && net->qat == RK_QAT_INT8 ? floats(w, t * (h > i ? h : i)) : NULL;
@@ -91,6 +92,7 @@ static void lay_out(rk_net *net, walk *w, size_t t, size_t r, size_t pairs)
     net->d16 =
         net->compute == RK_DT_BF16 ? take(w, logits > t * wide ? logits : t * wide, 2) : NULL;
     net->partial = floats(w, pieces * 2 * h);
+    net->chunk_sums = take(w, pieces, sizeof(double));
     net->scratch = floats(w, net->scratch_each * (size_t)omp_get_max_threads());
 }
 
@@ -159,11 +161,16 @@ rk_status rk_net_new(rk_net **out, const rk_bert_config *c, const rk_params *par
     net->qat = qat;
     net->ranges = ranges;
     net->momentum = 0.01f;
+    net->percentile = 99.99;
     net->dropout_hidden = c->dropout_hidden;
     net->dropout_attention = c->dropout_attention;
     net->dropout_classifier = c->dropout_classifier;
     net->acts = rk_calloc(c->layers, sizeof *net->acts);
-    if (!net->acts) st = rk_fail(err, RK_E_MEMORY, "out of memory for the network");
+    if (qat == RK_QAT_FP16) net->peak = rk_calloc(rk_half_places(c), sizeof *net->peak);
+    if (qat == RK_QAT_INT8) net->histogram = rk_calloc(1, sizeof *net->histogram);
+    if (!net->acts || (qat == RK_QAT_FP16 && !net->peak) ||
+        (qat == RK_QAT_INT8 && !net->histogram))
+        st = rk_fail(err, RK_E_MEMORY, "out of memory for the network");
     if (!st) st = rk_matmul_new(&net->mm, err);
     if (!st && qat != RK_QAT_NONE) {
         st = rk_params_new_raw(&net->work, c, err);
@@ -189,6 +196,8 @@ void rk_net_free(rk_net *net)
     rk_free_aligned(net->w16);
     rk_params_free(net->work);
     rk_matmul_free(net->mm);
+    rk_free(net->peak);
+    rk_free(net->histogram);
     rk_free(net->acts);
     rk_free(net);
 }
@@ -197,10 +206,13 @@ void rk_net_free(rk_net *net)
 static void treat(const rk_net *net, float *y, const float *x, size_t n, float scale,
                   rk_half_counts *counts)
 {
-    if (net->qat == RK_QAT_FP16)
+    const rk_qat qat = rk_net_acts_as(net);
+    if (qat == RK_QAT_FP16)
         net->loops->round_half(y, NULL, x, n, counts);
-    else
+    else if (qat == RK_QAT_INT8)
         net->loops->fake_s8(y, x, n, scale);
+    else
+        memcpy(y, x, n * sizeof *y);
 }
 
 /* One row of a matrix into the copy that the products read. In bf16 that is w16 alone, and `work`
@@ -241,18 +253,25 @@ void rk_net_refresh_rows(rk_net *net, size_t param, size_t first, size_t rows,
     }
 }
 
+void rk_net_sleep(rk_net *net, bool asleep)
+{
+    if (net->asleep == asleep || net->qat == RK_QAT_NONE) return;
+    net->asleep = asleep;
+    rk_net_refresh(net);
+}
+
 void rk_net_refresh(rk_net *net)
 {
     enum { PIECE = 64 };
     uint64_t clamped = 0, subnormal = 0;
 
-    net->half = (rk_half_counts){0, 0};
+    net->half = (rk_half_counts){0};
     if (!net->work && !net->w16) return;
     for (size_t i = RK_TABLES; i < net->params->params; i++) {
         const rk_param *q = &net->params->param[i];
 #pragma omp parallel for schedule(static) reduction(+ : clamped, subnormal)
         for (size_t r = 0; r < q->dim[0]; r += PIECE) {
-            rk_half_counts k = {0, 0};
+            rk_half_counts k = {0};
             rk_net_refresh_rows(net, i, r, q->dim[0] - r < PIECE ? q->dim[0] - r : PIECE, &k);
             clamped += k.clamped;
             subnormal += k.subnormal;

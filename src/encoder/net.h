@@ -14,6 +14,7 @@
 #include "encoder/config.h"
 #include "encoder/params.h"
 #include "encoder/ranges.h"
+#include "quant/observer.h"
 
 /* The input of a Linear as its product sees it. */
 typedef struct rk_input {
@@ -42,6 +43,7 @@ typedef struct rk_batch {
     size_t rows;
     bool train;
     bool add; /* backward: gradients of matrices are added to what is there, not written */
+    const float *dlast; /* backward: [T, H] a gradient at the last hidden states; NULL: none */
     uint64_t seed, stream;
 } rk_batch;
 
@@ -64,6 +66,12 @@ typedef struct rk_net {
     rk_ranges *ranges; /* INT8: borrowed; observers write them */
     rk_observe observe;
     float momentum; /* of the moving average of min and max */
+    rk_observer observer;
+    double percentile;       /* of RK_OBSERVER_PERCENTILE */
+    rk_histogram *histogram; /* of the batch in hand, for the other observers */
+    double *dscale; /* [sites] INT8: the backward adds d loss / d ln scale; NULL: scales are fixed */
+    bool asleep;    /* QAT does not act yet: rk_net_sleep */
+    float *peak;    /* [rk_half_places] FP16: largest magnitudes seen before rounding */
     float dropout_hidden, dropout_attention, dropout_classifier;
     rk_half_counts half; /* FP16: since the last rk_net_refresh */
 
@@ -83,6 +91,7 @@ typedef struct rk_net {
     float *dwide, *dqkv;   /* [T, I], [T, 3H] */
     uint16_t *d16;         /* [T, max(3H, I)] or [R, L] bf16 copy of a gradient */
     float *partial;        /* per chunk sums of LayerNorm's gradients */
+    double *chunk_sums;    /* of the gradients of scales */
     float *scratch;        /* attention, one part a thread */
     size_t scratch_each;
 } rk_net;
@@ -91,6 +100,30 @@ typedef struct rk_net {
 rk_status rk_net_new(rk_net **out, const rk_bert_config *c, const rk_params *params,
                      rk_dtype compute, rk_qat qat, rk_ranges *ranges, rk_error *err);
 void rk_net_free(rk_net *net);
+
+/* The places where FP16 rounds, for the report on values near its limits. */
+enum {
+    RK_HALF_QKV,
+    RK_HALF_SCORES, /* attention's scores and probabilities */
+    RK_HALF_CTX,
+    RK_HALF_ATTN,
+    RK_HALF_RES1,
+    RK_HALF_H,
+    RK_HALF_U,
+    RK_HALF_G,
+    RK_HALF_OUT,
+    RK_HALF_RES2,
+    RK_HALF_X,
+    RK_HALF_PER_LAYER
+};
+enum { RK_HALF_EMBEDDED, RK_HALF_POOLER, RK_HALF_POOLED, RK_HALF_LOGITS, RK_HALF_HEAD };
+size_t rk_half_places(const rk_bert_config *c);
+/* The name of a place, by the parameter whose result is rounded there. */
+void rk_half_name(char out[96], const rk_bert_config *c, size_t place);
+
+/* QAT: while asleep the network computes in float; INT8 observers may look on. The copies of the
+ * weights are made anew where that changes. */
+void rk_net_sleep(rk_net *net, bool asleep);
 
 /* Makes the copies of the weights that the products use; call it whenever params have changed. */
 void rk_net_refresh(rk_net *net);
@@ -109,6 +142,17 @@ rk_status rk_net_forward(rk_net *net, const rk_batch *batch, rk_error *err);
  * vectors are added to grad, those of matrices written (batch->add: added). dlogits [R, L]. */
 rk_status rk_net_backward(rk_net *net, const rk_batch *batch, const float *dlogits, rk_params *grad,
                           rk_error *err);
+
+/* The precision whose rounding is in force now. */
+static inline rk_qat rk_net_acts_as(const rk_net *net)
+{
+    return net->asleep ? RK_QAT_NONE : net->qat;
+}
+
+static inline void rk_see_peak(rk_net *net, size_t place, float largest)
+{
+    if (net->peak && largest > net->peak[place]) net->peak[place] = largest;
+}
 
 /* ---- parts, one file each, both passes side by side ---- */
 
@@ -133,23 +177,26 @@ static inline size_t rk_chunk_rows(size_t chunk, size_t rows)
 
 /* op_linear.c */
 rk_status rk_linear(rk_net *net, float *y, const rk_input *in, const float *w, const float *bias,
-                    size_t rows, size_t out, size_t cols, rk_error *err);
+                    size_t rows, size_t out, size_t cols, size_t place, rk_error *err);
 /* dx [rows, cols] is written, dw as well (added to where batch->add), db is added to. */
 rk_status rk_linear_back(rk_net *net, const rk_batch *batch, float *dx, float *dw, float *db,
                          const float *dy, const rk_input *in, const float *w, size_t rows,
                          size_t out, size_t cols, rk_error *err);
+
+/* op_quant.c */
 /* The site's quantisation of x into in->x (which is x itself where nothing is to be done). */
 void rk_input_make(rk_net *net, rk_input *in, float *x, size_t site, size_t rows, size_t cols);
-/* The gradient at the producer: zero where the site clamped. */
-void rk_input_back(const rk_net *net, float *dx, const rk_input *in, size_t rows, size_t cols);
+/* The gradient at the producer, whose x it is: zero where the site clamped. Adds to dscale. */
+void rk_input_back(rk_net *net, float *dx, const rk_input *in, const float *x, size_t site,
+                   size_t rows, size_t cols);
 /* FP16: rounds x in place; nothing otherwise. */
-void rk_round(rk_net *net, float *x, size_t rows, size_t cols);
+void rk_round(rk_net *net, float *x, size_t rows, size_t cols, size_t place);
 /* FP16: dx = 0 where y was clamped; nothing otherwise. */
 void rk_round_back(const rk_net *net, float *dx, const float *y, size_t rows, size_t cols);
 
 /* op_norm.c */
 void rk_norm(rk_net *net, float *y, float *mean, float *rstd, const float *x, const float *w,
-             const float *b, size_t rows);
+             const float *b, size_t rows, size_t place);
 void rk_norm_back(rk_net *net, float *dx, float *dw, float *db, const float *dy, const float *x,
                   const float *mean, const float *rstd, const float *w, size_t rows);
 /* x = dropout(x) with a fresh mask for (stream, place); no mask is made when p is 0. */

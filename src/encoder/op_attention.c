@@ -20,7 +20,7 @@ static rk_attention piece(const rk_net *net, const rk_batch *batch, const rk_act
         .scale = 1.0f / sqrtf((float)(c->hidden / c->heads)),
         .keep = drop ? a->keep_probs + pair * c->heads + head * n * n : NULL,
         .keep_scale = rk_drop_scale(net->dropout_attention),
-        .half = net->qat == RK_QAT_FP16,
+        .half = rk_net_acts_as(net) == RK_QAT_FP16,
     };
     return p;
 }
@@ -42,13 +42,16 @@ void rk_attend(rk_net *net, const rk_batch *batch, rk_acts *a, size_t layer)
     const uint32_t threshold = rk_drop_threshold(net->dropout_attention);
     const uint64_t place = RK_PLACE_LAYERS + RK_PLACES_PER_LAYER * layer;
     const uint64_t stream = batch->stream << 16 | place;
+    const size_t half = RK_HALF_PER_LAYER * layer;
     uint64_t clamped = 0, subnormal = 0;
+    float largest = 0.0f;
 
-#pragma omp parallel for schedule(dynamic) reduction(+ : clamped, subnormal)
+#pragma omp parallel for schedule(dynamic) reduction(+ : clamped, subnormal)     \
+    reduction(max : largest)
     for (size_t job = 0; job < batch->rows * heads; job++) {
         const size_t row = job / heads, head = job % heads, pair = pairs_before(batch, row);
         const rk_attention p = piece(net, batch, a, row, head, pair);
-        rk_half_counts k = {0, 0};
+        rk_half_counts k = {0};
         /* each row and head has numbers of its own, so any order draws the same masks */
         if (p.keep)
             net->loops->dropout_mask(a->keep_probs + pair * heads + head * p.n * p.n, batch->seed,
@@ -57,10 +60,12 @@ void rk_attend(rk_net *net, const rk_batch *batch, rk_acts *a, size_t layer)
                               net->scratch + (size_t)omp_get_thread_num() * net->scratch_each, &k);
         clamped += k.clamped;
         subnormal += k.subnormal;
+        largest = k.largest > largest ? k.largest : largest;
     }
     net->half.clamped += clamped;
     net->half.subnormal += subnormal;
-    rk_round(net, a->ctx, net->tokens, h);
+    rk_see_peak(net, half + RK_HALF_SCORES, largest);
+    rk_round(net, a->ctx, net->tokens, h, half + RK_HALF_CTX);
 }
 
 void rk_attend_back(rk_net *net, const rk_batch *batch, float *dqkv, const float *dctx,

@@ -10,9 +10,11 @@ static void table_row(const rk_net *net, float *out, const float *table, size_t 
     const size_t h = net->config->hidden;
     const float *x = table + row * h;
 
-    if (net->qat == RK_QAT_INT8)
+    const rk_qat qat = rk_net_acts_as(net);
+
+    if (qat == RK_QAT_INT8)
         net->loops->fake_s8(out, x, h, rk_scale_s8(net->loops->abs_max(x, h)));
-    else if (net->qat == RK_QAT_FP16)
+    else if (qat == RK_QAT_FP16)
         net->loops->round_half(out, NULL, x, h, counts);
     else
         memcpy(out, x, h * sizeof *out);
@@ -23,6 +25,7 @@ static void embed_row(rk_net *net, const rk_batch *batch, size_t row, float *scr
 {
     const rk_params *p = net->params;
     const size_t h = net->config->hidden, first = batch->starts[row];
+    const bool half = rk_net_acts_as(net) == RK_QAT_FP16;
     float *type = scratch, *position = scratch + h;
 
     table_row(net, type, p->type, 0, counts);
@@ -33,21 +36,22 @@ static void embed_row(rk_net *net, const rk_batch *batch, size_t row, float *scr
         table_row(net, e, p->word, (size_t)batch->ids[t], counts);
         table_row(net, position, p->position, t - first, counts);
         net->loops->add(e, e, type, h);
-        if (net->qat == RK_QAT_FP16) net->loops->round_half(e, NULL, e, h, counts);
+        if (half) net->loops->round_half(e, NULL, e, h, counts);
         net->loops->add(e, e, position, h);
-        if (net->qat == RK_QAT_FP16) net->loops->round_half(e, NULL, e, h, counts);
+        if (half) net->loops->round_half(e, NULL, e, h, counts);
     }
 }
 
 void rk_embed(rk_net *net, const rk_batch *batch)
 {
     const size_t h = net->config->hidden;
+    const size_t place = RK_HALF_PER_LAYER * net->config->layers + RK_HALF_EMBEDDED;
     float *out = net->acts[0].x;
     uint64_t clamped = 0, subnormal = 0;
 
 #pragma omp parallel for schedule(dynamic) reduction(+ : clamped, subnormal)
     for (size_t r = 0; r < batch->rows; r++) {
-        rk_half_counts k = {0, 0};
+        rk_half_counts k = {0};
         /* `partial` is free in the forward and has 2 H floats a chunk; rows may outnumber chunks */
         embed_row(net, batch, r, net->partial + r * 2 * h, &k);
         clamped += k.clamped;
@@ -56,9 +60,9 @@ void rk_embed(rk_net *net, const rk_batch *batch)
     net->half.clamped += clamped;
     net->half.subnormal += subnormal;
     rk_norm(net, out, net->emb_mean, net->emb_rstd, net->emb, net->used->emb_ln_w,
-            net->used->emb_ln_b, net->tokens);
+            net->used->emb_ln_b, net->tokens, place);
     rk_drop(net, batch, out, net->keep_emb, net->dropout_hidden, RK_PLACE_EMBED, net->tokens, h);
-    rk_round(net, out, net->tokens, h);
+    rk_round(net, out, net->tokens, h, place);
 }
 
 void rk_embed_back(rk_net *net, const rk_batch *batch, const float *demb, rk_params *grad)

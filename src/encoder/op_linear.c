@@ -1,5 +1,4 @@
-/* Linear layers, and what QAT does to their inputs. */
-#include <math.h>
+/* Linear layers. */
 #include <string.h>
 
 #include "encoder/net.h"
@@ -34,7 +33,7 @@ static void clear_rows(const rk_net *net, const float *x, size_t from, size_t to
 }
 
 rk_status rk_linear(rk_net *net, float *y, const rk_input *in, const float *w, const float *bias,
-                    size_t rows, size_t out, size_t cols, rk_error *err)
+                    size_t rows, size_t out, size_t cols, size_t place, rk_error *err)
 {
     const bool half = net->compute == RK_DT_BF16;
     const size_t m = product_rows(net, rows);
@@ -45,7 +44,7 @@ rk_status rk_linear(rk_net *net, float *y, const rk_input *in, const float *w, c
     clear_rows(net, in->x, rows, m, cols);
     if (half) to_bf16(net, in->x16, in->x, m, cols);
     st = rk_matmul_run(net->mm, y, out, false, a, b, bias, m, out, cols, net->compute, err);
-    if (!st) rk_round(net, y, rows, out);
+    if (!st) rk_round(net, y, rows, out, place);
     return st;
 }
 
@@ -77,80 +76,4 @@ rk_status rk_linear_back(rk_net *net, const rk_batch *batch, float *dx, float *d
         st = rk_matmul_run(net->mm, dw, cols, batch->add, (rk_operand){d, out, true},
                            (rk_operand){x, cols, false}, NULL, out, cols, m, net->compute, err);
     return st;
-}
-
-static void observe(rk_net *net, rk_range *range, const float *x, size_t rows, size_t cols)
-{
-    float min = INFINITY, max = -INFINITY;
-#pragma omp parallel for schedule(static) reduction(min : min) reduction(max : max)
-    for (size_t c = 0; c < rk_chunks(rows); c++)
-        net->loops->min_max(&min, &max, x + c * RK_CHUNK * cols, rk_chunk_rows(c, rows) * cols);
-    if (range->q.scale == 0.0f) { /* nothing seen yet */
-        range->min = min;
-        range->max = max;
-    } else {
-        range->min += net->momentum * (min - range->min);
-        range->max += net->momentum * (max - range->max);
-    }
-    range->q = rk_qparams_u8(range->min, range->max);
-}
-
-void rk_input_make(rk_net *net, rk_input *in, float *x, size_t site, size_t rows, size_t cols)
-{
-    const rk_range *range;
-
-    if (net->qat != RK_QAT_INT8) {
-        in->x = x;
-        return;
-    }
-    range = &net->ranges->site[site];
-    if (net->observe != RK_OBSERVE_OFF) observe(net, &net->ranges->site[site], x, rows, cols);
-#pragma omp parallel for schedule(static)
-    for (size_t c = 0; c < rk_chunks(rows); c++) {
-        const size_t at = c * RK_CHUNK * cols, n = rk_chunk_rows(c, rows) * cols;
-        if (net->observe == RK_OBSERVE_FIRST) {
-            for (size_t i = 0; i < n; i++) {
-                in->x[at + i] = x[at + i];
-                in->inside[at + i] = 1;
-            }
-        } else {
-            net->loops->fake_u8(in->x + at, in->inside + at, x + at, n, range->q.scale,
-                                range->q.zero);
-        }
-    }
-}
-
-void rk_input_back(const rk_net *net, float *dx, const rk_input *in, size_t rows, size_t cols)
-{
-    if (net->qat != RK_QAT_INT8) return;
-#pragma omp parallel for schedule(static)
-    for (size_t c = 0; c < rk_chunks(rows); c++)
-        net->loops->mask(dx + c * RK_CHUNK * cols, in->inside + c * RK_CHUNK * cols,
-                         rk_chunk_rows(c, rows) * cols);
-}
-
-void rk_round(rk_net *net, float *x, size_t rows, size_t cols)
-{
-    uint64_t clamped = 0, subnormal = 0;
-    if (net->qat != RK_QAT_FP16) return;
-#pragma omp parallel for schedule(static) reduction(+ : clamped, subnormal)
-    for (size_t c = 0; c < rk_chunks(rows); c++) {
-        rk_half_counts k = {0, 0};
-        float *p = x + c * RK_CHUNK * cols;
-        net->loops->round_half(p, NULL, p, rk_chunk_rows(c, rows) * cols, &k);
-        clamped += k.clamped;
-        subnormal += k.subnormal;
-    }
-    net->half.clamped += clamped;
-    net->half.subnormal += subnormal;
-}
-
-void rk_round_back(const rk_net *net, float *dx, const float *y, size_t rows, size_t cols)
-{
-    /* a clamped value is known by its result; where nothing was clamped there is nothing to look
-     * for */
-    if (net->qat != RK_QAT_FP16 || net->half.clamped == 0) return;
-#pragma omp parallel for schedule(static)
-    for (size_t i = 0; i < rows * cols; i++)
-        if (fabsf(y[i]) >= 65504.0f) dx[i] = 0.0f;
 }

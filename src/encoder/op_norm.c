@@ -5,7 +5,7 @@
 #include "encoder/net.h"
 
 void rk_norm(rk_net *net, float *y, float *mean, float *rstd, const float *x, const float *w,
-             const float *b, size_t rows)
+             const float *b, size_t rows, size_t place)
 {
     const size_t h = net->config->hidden;
 #pragma omp parallel for schedule(static)
@@ -14,7 +14,7 @@ void rk_norm(rk_net *net, float *y, float *mean, float *rstd, const float *x, co
         net->loops->layernorm(y + r * h, mean + r, rstd + r, x + r * h, w, b,
                               rk_chunk_rows(c, rows), h, net->config->eps);
     }
-    rk_round(net, y, rows, h);
+    rk_round(net, y, rows, h, place);
 }
 
 void rk_norm_back(rk_net *net, float *dx, float *dw, float *db, const float *dy, const float *x,

@@ -23,7 +23,7 @@
 #include "train/optimizer.h"
 #include "train/run.h"
 
-enum { VERSION = 2 };
+enum { VERSION = 3 };
 static const char PREFIX[] = "checkpoint-";
 
 rk_status rk_run_lock(rk_run *r, rk_error *err)
@@ -94,7 +94,8 @@ static json_t *identity(const rk_run *r)
     const rk_train_options *o = r->o;
     const rk_bert_config *c = &r->config;
     char train[HASH_TEXT], valid[HASH_TEXT], base[HASH_TEXT];
-    return json_pack("{s:s s:s s:s s:I s:I s:i s:i s:I s:I s:f s:f s:f s:f s:f s:I s:i s:I s:I s:I "
+    json_t *more = rk_run_options_json(r);
+    json_t *j = json_pack("{s:s s:s s:s s:I s:I s:i s:i s:I s:I s:f s:f s:f s:f s:f s:I s:i s:I s:I s:I "
                      "s:I s:I s:I}",
                      "training data", hash_text(train, r->train_hash), "validation data",
                      hash_text(valid, r->valid_hash), "base model", hash_text(base, r->base_hash),
@@ -106,16 +107,32 @@ static json_t *identity(const rk_run *r)
                      (json_int_t)c->layers, "hidden", (json_int_t)c->hidden, "heads",
                      (json_int_t)c->heads, "inner", (json_int_t)c->inner, "vocabulary",
                      (json_int_t)c->vocab, "labels", (json_int_t)c->labels.count);
+
+    if (!j || !more || json_object_update(j, more)) {
+        json_decref(j);
+        j = NULL;
+    }
+    json_decref(more);
+    return j;
+}
+
+static json_t *learned_json(const rk_run *r)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; list && r->learned && i < r->ranges->sites; i++)
+        json_array_append_new(list, json_pack("[ff]", r->learned[i].m, r->learned[i].v));
+    return list;
 }
 
 static json_t *state_json(const rk_run *r, json_t *files)
 {
-    return json_pack("{s:i s:o s:I s:I s:I s:f s:f s:f s:I s:f s:I s:O s:o}", "version", VERSION,
+    return json_pack("{s:i s:o s:I s:I s:I s:f s:f s:f s:I s:f s:I s:b s:o s:O s:o}", "version", VERSION,
                      "run", identity(r), "step", (json_int_t)r->step, "epoch", (json_int_t)r->epoch,
                      "best_epoch", (json_int_t)r->best_epoch, "best_f1", r->best_f1,
                      "best_accuracy", r->best_accuracy, "loss_sum", r->loss_sum, "loss_rows",
                      (json_int_t)r->loss_rows, "seconds", r->seconds, "clamped",
-                     (json_int_t)r->clamped, "epochs", r->epochs, "files", files);
+                     (json_int_t)r->clamped, "best_known", (int)r->best_known, "learned", learned_json(r),
+                     "epochs", r->epochs, "files", files);
 }
 
 /* The weights as they are; `all`: with the moments. */
@@ -277,7 +294,7 @@ static bool wanted(const rk_run *r, int file)
     case RANGES:
         return r->o->qat != RK_QAT_NONE;
     case BEST_RANGES:
-        return r->o->qat != RK_QAT_NONE && r->best_epoch > 0;
+        return r->o->qat != RK_QAT_NONE && r->best_known;
     default:
         return true;
     }
@@ -381,12 +398,33 @@ static rk_status get_block(float *out, const rk_weights *w, const char *name, si
     return RK_OK;
 }
 
+/* The start is the best where no epoch of QAT beat it; its weights are still in their folder. */
+static rk_status base_weights(rk_run *r, rk_error *err)
+{
+    rk_folder *folder = NULL;
+    const char *made;
+    rk_status st;
+
+    if (r->step == 0) return RK_OK;
+    st = rk_folder_open(&folder, r->o->model, true, err);
+    if (!st)
+        st = rk_params_load(r->params, &r->config, folder->weights, r->o->seed, &made, err);
+    if (!st && rk_checksum(0, r->params->block, r->params->count * sizeof(float)) != r->base_hash)
+        st = rk_fail(err, RK_E_FORMAT,
+                     "%s: its weights have changed since training began; they are the best ones and "
+                     "are needed again",
+                     r->o->model);
+    rk_folder_close(folder);
+    return st;
+}
+
 rk_status rk_checkpoint_best(rk_run *r, rk_error *err)
 {
     char *path;
     rk_weights *w = NULL;
     rk_status st;
 
+    if (r->best_known && !r->best_epoch) return base_weights(r, err);
     if (!r->best_epoch || !r->best_at) return RK_OK;
     path = best_path(r, r->best_at);
     st = path ? rk_safetensors_open(&w, path, err) : rk_fail(err, RK_E_MEMORY, "out of memory");
@@ -451,12 +489,30 @@ static rk_status get_files(rk_run *r, const char *folder, const json_t *sums, co
     return st;
 }
 
+static rk_status get_learned(rk_run *r, const json_t *s, const char *path, rk_error *err)
+{
+    const json_t *list = json_object_get(s, "learned");
+    const size_t n = r->learned ? r->ranges->sites : 0;
+
+    if (!json_is_array(list) || json_array_size(list) != n)
+        return rk_fail(err, RK_E_FORMAT, "%s: \"learned\" must list %zu scales", path, n);
+    for (size_t i = 0; i < n; i++) {
+        const json_t *pair = json_array_get(list, i);
+        const json_t *m = json_array_get(pair, 0), *v = json_array_get(pair, 1);
+        if (!json_is_number(m) || !json_is_number(v) || !(json_number_value(v) >= 0.0))
+            return rk_fail(err, RK_E_FORMAT, "%s: \"learned\": scale %zu is not two numbers", path,
+                           i);
+        r->learned[i] = (rk_learned){json_number_value(m), json_number_value(v)};
+    }
+    return RK_OK;
+}
+
 static rk_status get_counters(rk_run *r, const json_t *s, const char *path, rk_error *err)
 {
     static const char *const field[] = {"step",          "epoch",    "best_epoch", "best_f1",
                                         "best_accuracy", "loss_sum", "loss_rows",  "seconds",
                                         "clamped"};
-    size_t clamped = 0;
+    size_t clamped = 0, measured;
     json_t *epochs = json_object_get(s, "epochs");
     rk_status st = RK_OK;
 
@@ -474,8 +530,16 @@ static rk_status get_counters(rk_run *r, const json_t *s, const char *path, rk_e
     if (!st) st = rk_json_double(&r->seconds, s, "seconds", 0.0, 1e12, path, err);
     if (!st) st = rk_json_size(&clamped, s, "clamped", 0, SIZE_MAX / 2, path, err);
     if (st) return st;
-    if (!json_is_array(epochs) || json_array_size(epochs) != r->epoch)
-        return rk_fail(err, RK_E_FORMAT, "%s: \"epochs\" must list %zu epochs", path, r->epoch);
+    measured = r->epoch + (r->o->qat != RK_QAT_NONE ? 1 : 0); /* QAT's start is an epoch 0 */
+    if (!json_is_boolean(json_object_get(s, "best_known")))
+        return rk_fail(err, RK_E_FORMAT, "%s: \"best_known\" must be true or false", path);
+    r->best_known = json_is_true(json_object_get(s, "best_known"));
+    if (!json_is_array(epochs) || json_array_size(epochs) != measured)
+        return rk_fail(err, RK_E_FORMAT, "%s: \"epochs\" must list %zu epochs", path, measured);
+    if (r->best_known != (measured > 0))
+        return rk_fail(err, RK_E_FORMAT, "%s: \"best_known\" does not fit the epochs", path);
+    st = get_learned(r, s, path, err);
+    if (st) return st;
     r->clamped = clamped;
     json_decref(r->epochs);
     r->epochs = json_incref(epochs);

@@ -24,7 +24,7 @@ static rk_status load_rows(rk_rows **rows, const rk_run *r, const char *path, si
     return st;
 }
 
-static uint64_t hash_rows(const rk_encoded *e)
+uint64_t rk_run_hash(const rk_encoded *e)
 {
     uint64_t h = rk_checksum(0, e->ids, e->tokens * sizeof *e->ids);
     h = rk_checksum(h, e->starts, (e->rows + 1) * sizeof *e->starts);
@@ -103,8 +103,10 @@ rk_status rk_run_load(rk_run *r, rk_error *err)
     if (!st) st = rk_encode_rows(&r->valid, rows[1], r->tokenizer, r->clean, r->max_length, err);
     if (!st) st = make_report(r, rows, err);
     if (st) goto done;
-    r->train_hash = hash_rows(&r->train);
-    r->valid_hash = hash_rows(&r->valid);
+    r->train_hash = rk_run_hash(&r->train);
+    r->valid_hash = rk_run_hash(&r->valid);
+    st = rk_run_objective(r, err);
+    if (!st && r->o->distill > 0.0) st = rk_teacher_open(&r->teacher, r, rows[1], err);
 done:
     for (int i = 0; i < 3; i++) rk_rows_free(rows[i]);
     return st;

@@ -32,6 +32,7 @@ static json_t *ringkas_json(const rk_run *r)
     static const char *const qat[] = {"none", "fp16", "int8"};
     const rk_train_options *o = r->o;
     char *clean = rk_clean_name(r->clean);
+    json_t *more = rk_run_options_json(r);
     json_t *j = json_pack(
         "{s:i s:s s:s s:I"
         "s:{s:s s:o? s:o? s:o? s:s s:I s:I s:f s:f s:f s:f s:s s:I s:I s:I s:f s:I s:O}}",
@@ -44,6 +45,11 @@ static json_t *ringkas_json(const rk_run *r)
         (json_int_t)r->train.rows, "steps", (json_int_t)r->step, "seconds", r->seconds,
         "best_epoch", (json_int_t)r->best_epoch, "epochs", r->epochs);
     rk_free(clean);
+    if (!j || !more || json_object_update(json_object_get(j, "training"), more)) {
+        json_decref(j);
+        j = NULL;
+    }
+    json_decref(more);
     return j;
 }
 
@@ -71,7 +77,7 @@ static rk_status save_weights(const rk_run *r, const char *folder, rk_error *err
 static rk_status save_quant(const rk_run *r, const char *folder, rk_error *err)
 {
     char *path;
-    rk_ranges *ranges = r->best_epoch && r->best_ranges ? r->best_ranges : r->ranges;
+    rk_ranges *ranges = r->best_known && r->best_ranges ? r->best_ranges : r->ranges;
     rk_status st;
 
     if (!ranges) return RK_OK;

@@ -12,10 +12,9 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "train/batch.h"
-#include "train/loss.h"
 #include "train/optimizer.h"
 #include "train/run.h"
+#include "train/schedule.h"
 
 void rk_train_defaults(rk_train_options *o)
 {
@@ -28,6 +27,10 @@ void rk_train_defaults(rk_train_options *o)
     o->clip = 1.0;
     o->compute = RK_COMPUTE_F32;
     o->seed = 42;
+    o->accumulate = 1;
+    o->layer_decay = 1.0;
+    o->percentile = 99.99;
+    o->distill_temperature = 2.0;
 }
 
 static rk_status check_options(const rk_train_options *o, rk_error *err)
@@ -44,6 +47,24 @@ static rk_status check_options(const rk_train_options *o, rk_error *err)
         return rk_fail(err, RK_E_ARG, "learning rate and weight decay must be numbers from 0 up");
     if (!(o->dropout < 1.0) || !(o->warmup >= 0.0) || !(o->clip >= 0.0))
         return rk_fail(err, RK_E_ARG, "dropout must be below 1; warm-up and clip from 0 up");
+    if (o->accumulate == 0 || !(o->layer_decay > 0.0 && o->layer_decay <= 1.0))
+        return rk_fail(err, RK_E_ARG, "at least 1 batch makes a step; layer decay is above 0, at "
+                                      "most 1");
+    if (!(o->label_smoothing >= 0.0 && o->label_smoothing < 1.0))
+        return rk_fail(err, RK_E_ARG, "label smoothing is from 0 to below 1");
+    if (!(o->distill >= 0.0 && o->distill <= 1.0) || !(o->distill_temperature > 0.0) ||
+        !(o->distill_hidden >= 0.0 && o->distill_hidden <= 1e9))
+        return rk_fail(err, RK_E_ARG,
+                       "distillation's share is from 0 to 1, its temperature above 0, the weight of "
+                       "hidden states from 0 up");
+    if (o->distill == 0.0 && (o->teacher || o->distill_hidden > 0.0))
+        return rk_fail(err, RK_E_ARG, "a teacher needs a share of the loss");
+    if (o->qat == RK_QAT_NONE && o->qat_delay != 0.0)
+        return rk_fail(err, RK_E_ARG, "a delay needs quantisation-aware training");
+    if (o->qat != RK_QAT_INT8 && (o->observer != RK_OBSERVER_MINMAX || o->learn_ranges))
+        return rk_fail(err, RK_E_ARG, "observers and learned ranges are of INT8 training");
+    if (!(o->qat_delay >= 0.0) || !(o->percentile > 50.0 && o->percentile <= 100.0))
+        return rk_fail(err, RK_E_ARG, "a delay is from 0 up, a percentile above 50, at most 100");
     if (rk_path_same(o->model, o->out))
         return rk_fail(err, RK_E_ARG,
                        "%s: the output folder is the model folder; nothing is overwritten", o->out);
@@ -78,11 +99,16 @@ static rk_status make_state(rk_run *r, rk_error *err)
     if (st) return st;
     st = rk_optimizer_new(&r->opt, r->params, r->grad, err);
     if (st) return st;
+    rk_layer_factors(r->opt->factor, r->params, r->config.layers, r->o->layer_decay);
     r->epochs = json_array();
     if (!r->epochs) return rk_fail(err, RK_E_MEMORY, "out of memory");
     if (r->o->qat != RK_QAT_NONE) {
         st = rk_ranges_new(&r->ranges, &r->config, r->params, r->o->qat, err);
         if (!st) st = rk_ranges_new(&r->best_ranges, &r->config, r->params, r->o->qat, err);
+    }
+    if (!st && r->o->learn_ranges) {
+        r->learned = rk_calloc(r->ranges->sites, sizeof *r->learned);
+        if (!r->learned) st = rk_fail(err, RK_E_MEMORY, "out of memory");
     }
     return st;
 }
@@ -93,7 +119,14 @@ static rk_status make_net(rk_run *r, rk_error *err)
     rk_status st = rk_net_new(&r->net, &r->config, r->params,
                               r->o->compute == RK_COMPUTE_BF16 ? RK_DT_BF16 : RK_DT_F32, r->o->qat,
                               r->o->qat == RK_QAT_INT8 ? r->ranges : NULL, err);
-    if (!st && r->o->dropout >= 0.0)
+    if (st) return st;
+    r->net->observer = r->o->observer;
+    r->net->percentile = r->o->percentile;
+    if (r->o->learn_ranges) {
+        r->net->dscale = rk_calloc(r->ranges->sites, sizeof *r->net->dscale);
+        if (!r->net->dscale) return rk_fail(err, RK_E_MEMORY, "out of memory");
+    }
+    if (r->o->dropout >= 0.0)
         r->net->dropout_hidden = r->net->dropout_attention = r->net->dropout_classifier = p;
     return st;
 }
@@ -105,15 +138,23 @@ static double usual_rate(const rk_bert_config *c)
     return c->hidden >= 768 ? 2e-5 : 5e-5;
 }
 
+/* A number of steps, or below 1 a share of all. */
+static size_t steps_of(double x, size_t total)
+{
+    const double steps = x < 1.0 ? floor(x * (double)total + 0.5) : x;
+    return steps < (double)total ? (size_t)steps : total;
+}
+
 static void plan(rk_run *r)
 {
     const rk_train_options *o = r->o;
     r->lr = o->lr >= 0.0 ? o->lr : -o->lr * usual_rate(&r->config);
-    r->steps_per_epoch = (r->train.rows + o->batch - 1) / o->batch;
+    r->step_rows = o->accumulate < SIZE_MAX / o->batch ? o->batch * o->accumulate : SIZE_MAX;
+    r->steps_per_epoch = (r->train.rows - 1) / r->step_rows + 1;
     r->total = r->steps_per_epoch * o->epochs;
     if (o->max_steps && o->max_steps < r->total) r->total = o->max_steps;
-    r->warmup = o->warmup < 1.0 ? (size_t)(o->warmup * (double)r->total + 0.5) : (size_t)o->warmup;
-    if (r->warmup > r->total) r->warmup = r->total;
+    r->warmup = steps_of(o->warmup, r->total);
+    r->delay = steps_of(o->qat_delay, r->total);
 }
 
 /* The QAT ranges as they are now become the best; the checkpoint that follows keeps the weights. */
@@ -158,86 +199,78 @@ static void say_labels(const rk_run *r, const rk_metrics *m, double loss)
                r->epoch, loss, guess, m->labels);
 }
 
-static rk_status end_epoch(rk_run *r, rk_error *err)
+/* FP16: the places of the validation rows whose values came within an eighth of its largest
+ * number. */
+static json_t *near_limit(const rk_run *r)
+{
+    json_t *list = json_array();
+    char name[96];
+
+    for (size_t i = 0; list && i < rk_half_places(&r->config); i++) {
+        if (r->net->peak[i] < 65504.0f / 8.0f) continue;
+        rk_half_name(name, &r->config, i);
+        json_array_append_new(list, json_pack("{s:s s:f}", "tensor", name, "largest",
+                                              (double)r->net->peak[i]));
+        rk_say(r, "fp16: %s reaches %g of 65504", name, (double)r->net->peak[i]);
+    }
+    return list;
+}
+
+static json_t *epoch_json(const rk_run *r, const rk_metrics *m, double loss)
+{
+    json_t *recall = json_object(), *entry;
+
+    for (size_t i = 0; i < m->labels; i++)
+        json_object_set_new(recall, r->config.labels.name[i], json_real(m->label[i].recall));
+    entry = json_pack("{s:I s:o s:f s:f s:f s:o}", "epoch", (json_int_t)r->epoch, "train_loss",
+                      r->loss_rows ? json_real(r->loss_sum / (double)r->loss_rows) : json_null(),
+                      "valid_loss", loss, "valid_accuracy", m->accuracy, "valid_f1_weighted",
+                      m->f1_weighted, "per_label_recall", recall);
+    if (entry && r->o->qat == RK_QAT_FP16) json_object_set_new(entry, "near_limit", near_limit(r));
+    return entry;
+}
+
+/* Measures r->epoch, 0 being the start of QAT. */
+static rk_status look(rk_run *r, rk_error *err)
 {
     rk_metrics m = {0};
     double loss;
-    json_t *recall = json_object(), *entry, *train_loss;
     char train_text[32] = "none"; /* of no step there is no loss */
-    rk_status st = rk_run_validate(r, &m, &loss, err);
+    rk_status st;
 
+    if (r->net->peak) memset(r->net->peak, 0, rk_half_places(&r->config) * sizeof *r->net->peak);
+    st = rk_run_validate(r, &m, &loss, err);
     if (!st && !isfinite(loss))
         st = rk_fail(err, RK_E_NUMERIC,
                      "step %zu: loss %g on the validation rows: training diverged; try a smaller "
                      "learning rate",
                      r->step, loss);
     if (st) goto done;
-    r->epoch++;
-    if (!r->best_epoch || m.f1_weighted > r->best_f1) {
+    if (!r->best_known || m.f1_weighted > r->best_f1) {
+        r->best_known = true;
         r->best_epoch = r->epoch;
         r->best_f1 = m.f1_weighted;
         r->best_accuracy = m.accuracy;
         keep_best(r);
     }
-    for (size_t i = 0; i < m.labels; i++)
-        json_object_set_new(recall, r->config.labels.name[i], json_real(m.label[i].recall));
-    train_loss = r->loss_rows ? json_real(r->loss_sum / (double)r->loss_rows) : json_null();
-    if (r->loss_rows)
-        snprintf(train_text, sizeof train_text, "%.4f", json_real_value(train_loss));
-    entry = json_pack("{s:I s:o s:f s:f s:f s:O}", "epoch", (json_int_t)r->epoch, "train_loss",
-                      train_loss, "valid_loss", loss, "valid_accuracy", m.accuracy,
-                      "valid_f1_weighted", m.f1_weighted, "per_label_recall", recall);
-    if (!entry || json_array_append_new(r->epochs, entry))
+    if (json_array_append_new(r->epochs, epoch_json(r, &m, loss)))
         st = rk_fail(err, RK_E_MEMORY, "out of memory");
-    rk_say(r, "epoch %zu: train loss %s, valid loss %.4f, accuracy %.4f, weighted F1 %.4f%s",
-           r->epoch, train_text, loss, m.accuracy, m.f1_weighted,
-           r->best_epoch == r->epoch ? " (best so far)" : "");
-    say_labels(r, &m, loss);
+    if (r->loss_rows)
+        snprintf(train_text, sizeof train_text, "%.4f", r->loss_sum / (double)r->loss_rows);
+    rk_say(r, "epoch %zu%s: train loss %s, valid loss %.4f, accuracy %.4f, weighted F1 %.4f%s",
+           r->epoch, r->epoch ? "" : " (the start, not trained for this)", train_text, loss,
+           m.accuracy, m.f1_weighted, r->best_epoch == r->epoch ? " (best so far)" : "");
+    if (r->epoch) say_labels(r, &m, loss);
     r->loss_sum = 0.0;
     r->loss_rows = 0;
 done:
-    json_decref(recall);
     rk_metrics_free(&m);
     return st;
 }
 
-static rk_status one_step(rk_run *r, const rk_gather *g, size_t rows, float *dlogits, double *loss,
-                          double *lr, double *norm, rk_error *err)
+static bool out_of_patience(const rk_run *r)
 {
-    const rk_train_options *o = r->o;
-    const rk_batch batch = {.ids = g->ids,
-                            .starts = g->starts,
-                            .rows = rows,
-                            .train = true,
-                            .seed = o->seed,
-                            .stream = r->step + 1};
-    const rk_adamw a = {r->lr * rk_schedule_linear(r->step, r->warmup, r->total), o->weight_decay,
-                        0.9, 0.999, 1e-8};
-    double gscale = 1.0;
-    rk_status st;
-
-    rk_run_observe(r);
-    rk_optimizer_meet(r->opt, r->net->loops, g->ids, g->starts[rows]);
-    st = rk_net_forward(r->net, &batch, err);
-    if (st) return st;
-    *loss =
-        rk_cross_entropy(dlogits, NULL, r->net->logits, g->labels, rows, r->config.labels.count);
-    if (isfinite(*loss)) st = rk_net_backward(r->net, &batch, dlogits, r->grad, err);
-    if (st) return st;
-    *norm = isfinite(*loss) ? rk_optimizer_norm(r->opt, r->net->loops) : NAN;
-    *lr = a.lr;
-    if (!isfinite(*loss) || !isfinite(*norm))
-        return rk_fail(
-            err, RK_E_NUMERIC,
-            "step %zu: loss %g, gradient norm %g at learning rate %g: training diverged; try a "
-            "smaller learning rate%s",
-            r->step + 1, *loss, *norm, a.lr,
-            rk_train_unfinished(r->o->out) ? "; the last checkpoint is kept" : "");
-    /* as torch.nn.utils.clip_grad_norm_ */
-    if (o->clip > 0.0 && *norm > o->clip) gscale = o->clip / (*norm + 1e-6);
-    r->half = r->net->half;
-    r->clamped += r->half.clamped;
-    return rk_optimizer_step(r->opt, r->net->loops, r->net, &a, gscale, err);
+    return r->o->patience && r->best_known && r->epoch >= r->best_epoch + r->o->patience;
 }
 
 static void tell(rk_run *r, double loss, double rows_per_s, size_t done_here, double elapsed)
@@ -258,40 +291,40 @@ static void tell(rk_run *r, double loss, double rows_per_s, size_t done_here, do
 static rk_status run_steps(rk_run *r, rk_error *err)
 {
     uint32_t *order = rk_calloc(r->train.rows, sizeof *order);
-    float *dlogits = rk_calloc(r->o->batch * r->config.labels.count, sizeof *dlogits);
-    rk_gather g = {0};
+    rk_update u = {0};
     size_t ordered = SIZE_MAX, rows_done = 0, steps_done = 0;
     double smooth = 0.0;
     const double before = r->seconds, start = now();
-    rk_status st = order && dlogits ? RK_OK : rk_fail(err, RK_E_MEMORY, "out of memory");
+    rk_status st = order ? RK_OK : rk_fail(err, RK_E_MEMORY, "out of memory");
 
-    while (!st && r->step < r->total) {
+    while (!st && r->step < r->total && !out_of_patience(r)) {
         const size_t epoch = r->step / r->steps_per_epoch, k = r->step % r->steps_per_epoch;
-        const size_t first = k * r->o->batch, left = r->train.rows - first;
-        const size_t rows = left < r->o->batch ? left : r->o->batch;
-        double loss = 0.0, lr = 0.0, norm = 0.0, rate;
+        const size_t first = k * r->step_rows, left = r->train.rows - first;
+        const size_t rows = left < r->step_rows ? left : r->step_rows;
+        rk_figures f;
+        double rate;
 
         if (ordered != epoch) rk_run_order(r, epoch, order);
         ordered = epoch;
-        st = rk_gather_rows(&g, &r->train, order, first, rows, err);
-        if (!st) st = one_step(r, &g, rows, dlogits, &loss, &lr, &norm, err);
+        st = rk_run_update(r, &u, order, first, rows, &f, err);
         if (st) break;
         r->step++;
         steps_done++;
         rows_done += rows;
-        r->loss_sum += loss * (double)rows;
+        r->loss_sum += f.loss * (double)rows;
         r->loss_rows += rows;
         r->seconds = before + now() - start;
         rate = (double)rows_done / (now() - start);
-        smooth = steps_done == 1 ? loss : 0.95 * smooth + 0.05 * loss;
-        st = rk_log_step(r, loss, lr, norm, rate, err);
+        smooth = steps_done == 1 ? f.loss : 0.95 * smooth + 0.05 * f.loss;
+        st = rk_log_step(r, f.loss, f.lr, f.norm, rate, err);
         if (st) break;
         tell(r, smooth, rate, steps_done, now() - start);
         const bool epoch_ends = r->step % r->steps_per_epoch == 0 || r->step == r->total;
         const bool save = r->stopped || (r->o->save_every && r->step % r->o->save_every == 0);
         if (epoch_ends || save) rk_optimizer_settle(r->opt, r->net->loops);
         if (epoch_ends) {
-            st = end_epoch(r, err);
+            r->epoch++;
+            st = look(r, err);
             if (!st) st = rk_checkpoint_save(r, err);
         } else if (save) {
             st = rk_checkpoint_save(r, err);
@@ -301,9 +334,11 @@ static rk_status run_steps(rk_run *r, rk_error *err)
                          "stopped after step %zu of %zu; run again with --resume to go on", r->step,
                          r->total);
     }
-    rk_gather_free(&g);
+    if (!st && r->step < r->total)
+        rk_say(r, "ended after epoch %zu of %zu: no better one in %zu", r->epoch, r->o->epochs,
+               r->o->patience);
+    rk_update_free(&u);
     rk_free(order);
-    rk_free(dlogits);
     return st;
 }
 
@@ -316,8 +351,9 @@ static rk_status result(char **json, const rk_run *r, rk_error *err)
 
     getrusage(RUSAGE_SELF, &usage);
     json_array_foreach(r->epochs, i, entry)
-        json_object_set_new(entry, "kept", json_boolean(i + 1 == r->best_epoch));
-    if (r->best_epoch)
+        json_object_set_new(entry, "kept", json_boolean(json_integer_value(json_object_get(entry, "epoch")) ==
+                                                        (json_int_t)r->best_epoch));
+    if (r->best_known)
         best = json_pack("{s:I s:f s:f}", "epoch", (json_int_t)r->best_epoch, "valid_accuracy",
                          r->best_accuracy, "valid_f1_weighted", r->best_f1);
     j = json_pack("{s:I s:I s:f s:f s:I s:o? s:O s:o}", "rows", (json_int_t)r->train.rows,
@@ -340,7 +376,11 @@ static void close_run(rk_run *r)
     rk_data_report_free(&r->data);
     rk_log_close(r);
     rk_run_unlock(r);
+    if (r->net) rk_free(r->net->dscale);
     rk_net_free(r->net);
+    rk_teacher_close(r->teacher);
+    rk_free(r->class_weight);
+    rk_free(r->learned);
     rk_ranges_free(r->ranges);
     rk_ranges_free(r->best_ranges);
     rk_params_free(r->params);
@@ -370,7 +410,8 @@ static rk_status train(rk_run *r, rk_error *err)
     if (!st) st = make_net(r, err);
     if (!st && r->o->qat == RK_QAT_INT8 && r->step == 0) st = rk_run_calibrate(r, err);
     if (!st) st = rk_log_open(r, err);
-    if (!st) st = r->total ? run_steps(r, err) : end_epoch(r, err);
+    if (!st && r->o->qat != RK_QAT_NONE && r->step == 0) st = look(r, err);
+    if (!st && r->total) st = run_steps(r, err);
     if (!st) st = rk_run_finish(r, err);
     return st;
 }

@@ -12,13 +12,6 @@ typedef struct rk_piece {
     size_t param, first, rows;
 } rk_piece;
 
-double rk_schedule_linear(size_t step, size_t warmup, size_t total)
-{
-    if (step < warmup) return (double)step / (double)warmup;
-    if (step >= total) return 0.0;
-    return (double)(total - step) / (double)(total - warmup);
-}
-
 /* The pieces of a parameter; with `out` NULL they are only counted. */
 static size_t cut(rk_piece *out, const rk_params *p, size_t param)
 {
@@ -45,15 +38,19 @@ rk_status rk_optimizer_new(rk_optimizer **out, rk_params *params, rk_params *gra
     o->done = rk_calloc(rows, sizeof *o->done);
     o->met = rk_calloc(rows, sizeof *o->met);
     o->stamp = rk_calloc(rows, sizeof *o->stamp);
+    o->factor = rk_calloc(params->params, sizeof *o->factor);
+    o->each = rk_calloc(params->params, sizeof *o->each);
     o->m = rk_alloc_aligned(params->count, sizeof(float));
     o->v = rk_alloc_aligned(params->count, sizeof(float));
-    if (!o->piece || !o->sums || !o->done || !o->met || !o->stamp || !o->m || !o->v) {
+    if (!o->piece || !o->sums || !o->done || !o->met || !o->stamp || !o->factor || !o->each ||
+        !o->m || !o->v) {
         rk_optimizer_free(o);
         return rk_fail(err, RK_E_MEMORY, "out of memory for the optimiser of %zu parameters",
                        params->count);
     }
     memset(o->m, 0, params->count * sizeof(float));
     memset(o->v, 0, params->count * sizeof(float));
+    for (size_t i = 0; i < params->params; i++) o->factor[i] = 1.0;
     o->pieces = 0;
     for (size_t i = 1; i < params->params; i++) o->pieces += cut(o->piece + o->pieces, params, i);
     *out = o;
@@ -68,6 +65,8 @@ void rk_optimizer_free(rk_optimizer *o)
     rk_free(o->done);
     rk_free(o->met);
     rk_free(o->stamp);
+    rk_free(o->factor);
+    rk_free(o->each);
     rk_free(o->past);
     rk_free_aligned(o->m);
     rk_free_aligned(o->v);
@@ -148,11 +147,12 @@ double rk_optimizer_norm(const rk_optimizer *o, const rk_loops *loops)
     return sqrt(sum);
 }
 
-static rk_adamw_step numbers(const rk_adamw *a, bool decay, size_t step)
+static rk_adamw_step numbers(const rk_adamw *a, bool decay, double factor, size_t step)
 {
+    const double lr = a->lr * factor;
     return (rk_adamw_step){
-        .shrink = (float)(decay ? 1.0 - a->lr * a->decay : 1.0),
-        .step = (float)(a->lr / (1.0 - pow(a->beta1, (double)step))),
+        .shrink = (float)(decay ? 1.0 - lr * a->decay : 1.0),
+        .step = (float)(lr / (1.0 - pow(a->beta1, (double)step))),
         .root = (float)(1.0 / sqrt(1.0 - pow(a->beta2, (double)step))),
         .b1 = (float)a->beta1,
         .b2 = (float)a->beta2,
@@ -196,34 +196,33 @@ rk_status rk_optimizer_step(rk_optimizer *o, const rk_loops *loops, rk_net *net,
                             double gscale, rk_error *err)
 {
     const rk_param *word = &o->params->param[0];
-    const rk_adamw_step with = numbers(a, true, o->step + 1),
-                        without = numbers(a, false, o->step + 1);
-    const rk_adamw_step s = word->decay ? with : without;
     const size_t h = word->dim[1];
     uint64_t clamped = 0, subnormal = 0;
-    rk_status st = remember(o, s, err);
+    rk_status st;
 
+    for (size_t i = 0; i < o->params->params; i++)
+        o->each[i] = numbers(a, o->params->param[i].decay, o->factor[i], o->step + 1);
+    st = remember(o, o->each[0], err);
     if (st) return st;
 #pragma omp parallel reduction(+ : clamped, subnormal)
     {
-        rk_half_counts k = {0, 0};
+        rk_half_counts k = {0};
 #pragma omp for schedule(static) nowait
         for (size_t i = 0; i < o->pieces; i++) {
             const rk_piece *c = &o->piece[i];
-            step_piece(o, loops, net, c, o->params->param[c->param].decay ? &with : &without,
-                       (float)gscale, &k);
+            step_piece(o, loops, net, c, &o->each[c->param], (float)gscale, &k);
         }
 #pragma omp for schedule(static)
         for (size_t i = 0; i < o->met_count; i++) {
             const size_t row = o->met[i], at = word->offset + row * h;
-            update(o, loops, at, h, &s, (float)gscale);
+            update(o, loops, at, h, &o->each[0], (float)gscale);
             memset(o->grad->block + at, 0, h * sizeof(float));
             o->done[row] = (uint32_t)o->step + 1;
         }
         clamped += k.clamped;
         subnormal += k.subnormal;
     }
-    if (net) net->half = (rk_half_counts){clamped, subnormal};
+    if (net) net->half = (rk_half_counts){.clamped = clamped, .subnormal = subnormal};
     o->met_count = 0;
     o->step++;
     return RK_OK;

@@ -1,4 +1,4 @@
-/* AdamW, gradient norm and the learning-rate schedule.
+/* AdamW and the gradient norm.
  *
  * A batch holds a few hundred of the word table's many thousand rows. AdamW still moves the others
  * (their moments fade, decay shrinks them); that is put off until a row is met again or somebody
@@ -17,6 +17,8 @@ typedef struct rk_optimizer {
     rk_params *params, *grad; /* the caller's; row 0 of param[] is the word table */
     float *m, *v;             /* moments, laid out as params; settled when all rows are */
     size_t step;              /* updates done */
+    double *factor;           /* [params] of the rate; all 1 unless the caller says otherwise */
+    rk_adamw_step *each;      /* [params] the numbers of the update in hand */
 
     struct rk_piece *piece; /* all parameters but the word table, in parts that fit a cache */
     size_t pieces;
@@ -51,9 +53,5 @@ rk_status rk_optimizer_step(rk_optimizer *o, const rk_loops *loops, rk_net *net,
 
 /* Brings every row up to date; before params, m or v are read as a whole. */
 void rk_optimizer_settle(rk_optimizer *o, const rk_loops *loops);
-
-/* Linear warm-up over `warmup` steps, then linear decay to zero at `total`; step counts from 0. As
- * transformers' get_linear_schedule_with_warmup: the factor of the peak rate. */
-double rk_schedule_linear(size_t step, size_t warmup, size_t total);
 
 #endif

@@ -1,7 +1,11 @@
-/* When the observers look: first on batches without training, then along with the first half of the
- * steps, and then the ranges stay, so that the weights settle on what will be deployed. */
+/* When quantisation acts and when its observers look: ranges are measured on batches without
+ * training first. QAT may then sleep for a number of steps while the observers look on. After that
+ * they follow the first half of the steps and the ranges stay, so that the weights settle on what
+ * will be deployed; or the scales are trained along with the weights. */
+#include <float.h>
+#include <math.h>
+
 #include "base/mem.h"
-#include "train/batch.h"
 #include "train/run.h"
 
 enum { CALIBRATION_BATCHES = 64 };
@@ -51,6 +55,47 @@ rk_status rk_run_calibrate(rk_run *r, rk_error *err)
 
 void rk_run_observe(rk_run *r)
 {
-    r->net->observe =
-        r->o->qat == RK_QAT_INT8 && r->step < r->total / 2 ? RK_OBSERVE_UPDATE : RK_OBSERVE_OFF;
+    const bool asleep = r->step < r->delay;
+    const size_t half = r->delay + (r->total - r->delay) / 2;
+
+    rk_net_sleep(r->net, asleep);
+    if (r->o->qat != RK_QAT_INT8)
+        r->net->observe = RK_OBSERVE_OFF;
+    else if (asleep)
+        r->net->observe = RK_OBSERVE_FIRST;
+    else
+        r->net->observe =
+            !r->o->learn_ranges && r->step < half ? RK_OBSERVE_UPDATE : RK_OBSERVE_OFF;
+}
+
+/* The range that the codes of q reach. */
+static void set_scale(rk_range *range, float scale)
+{
+    range->q.scale = scale;
+    range->min = -(float)range->q.zero * scale;
+    range->max = (255.0f - (float)range->q.zero) * scale;
+}
+
+void rk_run_learn_ranges(rk_run *r, double factor)
+{
+    /* A hundredth of a scale's size in about ten steps at most. AdamW's own step is of the size of
+     * its rate, so the rate is that of the logarithm. */
+    const double rate = 1e-3 * factor, b1 = 0.9, b2 = 0.999;
+    const size_t t = r->step + 1 - r->delay;
+
+    if (!r->o->learn_ranges || r->step < r->delay) return;
+    for (size_t i = 0; i < r->ranges->sites; i++) {
+        rk_range *range = &r->ranges->site[i];
+        const double g = r->net->dscale[i];
+        rk_learned *l = &r->learned[i];
+        double scale;
+        l->m = b1 * l->m + (1.0 - b1) * g;
+        l->v = b2 * l->v + (1.0 - b2) * g * g;
+        r->net->dscale[i] = 0.0;
+        if (l->v == 0.0) continue;
+        scale = (double)range->q.scale * exp(-rate * (l->m / (1.0 - pow(b1, (double)t))) /
+                                             sqrt(l->v / (1.0 - pow(b2, (double)t))));
+        if (scale >= (double)FLT_MIN && scale <= (double)FLT_MAX / 256.0)
+            set_scale(range, (float)scale);
+    }
 }

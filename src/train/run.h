@@ -7,10 +7,18 @@
 #include "encoder/net.h"
 #include "eval/metrics.h"
 #include "file/model_folder.h"
+#include "train/batch.h"
+#include "train/loss.h"
+#include "train/teacher.h"
 #include "text/clean.h"
 #include "text/data_report.h"
 #include "text/rows.h"
 #include "text/tokenizer.h"
+
+/* Moments of a scale that is learned (AdamW without decay). */
+typedef struct rk_learned {
+    double m, v;
+} rk_learned;
 
 typedef struct rk_run {
     const rk_train_options *o;
@@ -33,12 +41,20 @@ typedef struct rk_run {
     struct rk_optimizer *opt;        /* settled wherever params are looked at as a whole */
     rk_ranges *ranges, *best_ranges; /* QAT only */
     rk_net *net;
+    size_t delay;        /* QAT: steps before it acts */
+    rk_learned *learned; /* [sites] with learn_ranges */
 
+    double *class_weight; /* [labels], or NULL */
+    rk_objective objective;
+    rk_teacher *teacher; /* distillation only */
+
+    size_t step_rows; /* rows of one step */
     size_t steps_per_epoch, total, warmup;
     double lr;         /* the peak rate in force */
     size_t step;       /* updates done */
     size_t epoch;      /* epochs done */
-    size_t best_epoch; /* 0: none yet */
+    bool best_known;   /* an epoch was measured */
+    size_t best_epoch; /* 0: what QAT starts from; its weights are the base model's */
     size_t best_saved; /* the best epoch that a checkpoint holds; the weights are only there */
     size_t best_at;    /* the step of that checkpoint, 0: none */
     double best_f1, best_accuracy;
@@ -54,6 +70,7 @@ typedef struct rk_run {
 
 /* data.c */
 rk_status rk_run_load(rk_run *r, rk_error *err);
+uint64_t rk_run_hash(const rk_encoded *e);
 /* The report on the data, line by line. */
 void rk_run_say_data(rk_run *r);
 /* Order of the training rows in an epoch (from 0); order [rows]. */
@@ -65,7 +82,29 @@ rk_status rk_run_validate(rk_run *r, rk_metrics *m, double *loss, rk_error *err)
 
 /* qat.c: ranges from the first batches, before any training. */
 rk_status rk_run_calibrate(rk_run *r, rk_error *err);
-void rk_run_observe(rk_run *r); /* observer mode for the step in hand */
+void rk_run_observe(rk_run *r); /* whether QAT acts and observers look at the step in hand */
+/* The step of the learned scales; factor is the schedule's. */
+void rk_run_learn_ranges(rk_run *r, double factor);
+
+/* objective.c: class weights and losses from the options; needs labels and rows. */
+rk_status rk_run_objective(rk_run *r, rk_error *err);
+/* Those options that the folder and the checkpoint name alike; NULL without memory. */
+json_t *rk_run_options_json(const rk_run *r);
+
+/* update.c: rows order[first] .. make one step. */
+typedef struct rk_figures {
+    double loss, lr, norm; /* the mean over the rows; the rate; of the gradient before clipping */
+} rk_figures;
+typedef struct rk_update { /* memory that updates share; zero it first */
+    rk_gather gather;
+    size_t rows;        /* of the batch in hand */
+    float *dlogits;     /* [batch, labels] */
+    float *dlast;       /* [tokens, hidden], distillation of hidden states */
+    size_t dlast_tokens;
+} rk_update;
+rk_status rk_run_update(rk_run *r, rk_update *u, const uint32_t *order, size_t first, size_t rows,
+                        rk_figures *f, rk_error *err);
+void rk_update_free(rk_update *u);
 
 /* checkpoint.c: OUT/checkpoint-<step>/, whole or not at all; older ones go after the new one
  * stands. */

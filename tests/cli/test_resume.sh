@@ -136,11 +136,11 @@ del (state["files"] if name in state["files"] else state)[name]
 json.dump(state, open(path, "w"))' "$1"/checkpoint-14/state.json "$2"
 }
 probe_run 17 model=start "${common[@]}" out=int8 stop_at=14 qat=int8
-for part in best.safetensors ranges.safetensors best_ranges.safetensors best_epoch loss_sum; do
+for part in ranges.safetensors best_ranges.safetensors best_epoch best_known loss_sum learned; do
     rm -rf lacking
     cp -r int8 lacking
     lacks lacking $part
-    refuse_resume "lacking/.*\"$part\" must be a number|lacking/.*must list $part\$" lacking \
+    refuse_resume "lacking/.*\"$part\" must be (a number|true or false)|lacking/.*\"$part\" must list 0 scales|lacking/.*must list $part\$" lacking \
         --qat int8
 done
 resume int8 --qat int8

@@ -181,7 +181,7 @@ static void check_attention_size(const rk_loops *t, size_t n, bool drop)
     double exact[MOST * D], wide[MOST * 3 * H] = {0};
     uint8_t keep[MOST * MOST];
     float *scratch = malloc(rk_attention_scratch(n, D) * sizeof *scratch);
-    rk_half_counts counts = {0, 0};
+    rk_half_counts counts = {0};
     const rk_attention a = {.qkv = qkv,
                             .stride = 3 * H,
                             .hidden = H,
@@ -242,7 +242,7 @@ static void check_rounding(const rk_loops *t)
     const float s = 0.0173f;
     for (size_t k = 0; k < sizeof SIZES / sizeof SIZES[0]; k++) {
         const size_t n = SIZES[k];
-        rk_half_counts counts = {0, 0}, want = {0, 0};
+        rk_half_counts counts = {0}, want = {0};
         fill(x, n, 10 + k, k % 2 ? 2.0f : 1e-5f);
         for (size_t i = 0; i < n && i < sizeof hard / sizeof hard[0]; i++) x[i] = hard[i];
         t->round_half(y, inside, x, n, &counts);

@@ -143,6 +143,16 @@ static void in_engine(rk_engine *e, const road *r)
     rk_engine_close(e);
 }
 
+/* Rows of one label alone, as training is told to give it: it beats the start, so that the ranges
+ * kept are those of training. */
+static void make_valid(const char *path)
+{
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    for (int i = 0; i < 40; i++) fprintf(f, "makanan nomor %d\tnegative\n", i);
+    assert_int_equal(fclose(f), 0);
+}
+
 static void test_road(void **state)
 {
     const char *source = getenv("RK_SOURCE");
@@ -160,7 +170,8 @@ static void test_road(void **state)
 
     if (!source) skip();
     snprintf(train, sizeof train, "%s/data/sample/train.tsv", source);
-    snprintf(valid, sizeof valid, "%s/data/sample/valid.tsv", source);
+    snprintf(valid, sizeof valid, "%s/valid.tsv", dir);
+    make_valid(valid);
     snprintf(start, sizeof start, "%s/start", dir);
     snprintf(out, sizeof out, "%s/out", dir);
     rk_init_defaults(&init);
@@ -180,6 +191,7 @@ static void test_road(void **state)
     o.epochs = 2;
     o.max_train_rows = 160;
     o.lr = 1e-3;
+    o.class_weights = "negative=1000";
     o.max_length = 48;
     assert_int_equal(rk_train(&json, &o, stop_there, NULL, &err), RK_E_STOPPED);
 

@@ -15,6 +15,7 @@
 #include "train/batch.h"
 #include "train/loss.h"
 #include "train/optimizer.h"
+#include "train/schedule.h"
 
 /* c = a b in every layout, with and without bias and sum, against double. The bound is that of a
  * sum of k products: k eps sum |a b|. */
@@ -72,7 +73,7 @@ static void test_loss(void **state)
     int32_t predicted[2];
     (void)state;
 
-    assert_true(fabs(rk_cross_entropy(d, predicted, logits, truth, 2, 3) - want) < 1e-7);
+    assert_true(fabs(rk_cross_entropy(d, predicted, logits, truth, 2, 3, NULL, 2.0) - want) < 1e-7);
     assert_int_equal(predicted[0], 2);
     assert_int_equal(predicted[1], 0); /* the first of equals */
     assert_true(fabs((double)d[0] - 0.125 / 2) < 1e-7);
@@ -84,13 +85,13 @@ static void test_loss(void **state)
 static void test_schedule(void **state)
 {
     (void)state;
-    assert_true(rk_schedule_linear(0, 0, 10) == 1.0);
-    assert_true(rk_schedule_linear(9, 0, 10) == 0.1);
-    assert_true(rk_schedule_linear(0, 4, 10) == 0.0);
-    assert_true(rk_schedule_linear(2, 4, 10) == 0.5);
-    assert_true(rk_schedule_linear(4, 4, 10) == 1.0);
-    assert_true(rk_schedule_linear(7, 4, 10) == 0.5);
-    assert_true(rk_schedule_linear(10, 10, 10) == 0.0);
+    assert_true(rk_schedule_factor(RK_SCHEDULE_LINEAR, 0, 0, 10) == 1.0);
+    assert_true(rk_schedule_factor(RK_SCHEDULE_LINEAR, 9, 0, 10) == 0.1);
+    assert_true(rk_schedule_factor(RK_SCHEDULE_LINEAR, 0, 4, 10) == 0.0);
+    assert_true(rk_schedule_factor(RK_SCHEDULE_LINEAR, 2, 4, 10) == 0.5);
+    assert_true(rk_schedule_factor(RK_SCHEDULE_LINEAR, 4, 4, 10) == 1.0);
+    assert_true(rk_schedule_factor(RK_SCHEDULE_LINEAR, 7, 4, 10) == 0.5);
+    assert_true(rk_schedule_factor(RK_SCHEDULE_LINEAR, 10, 10, 10) == 0.0);
 }
 
 static rk_bert_config small(void)

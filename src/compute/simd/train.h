@@ -28,6 +28,7 @@ void RK_K(adamw_idle)(float *p, float *m, float *v, size_t n, const rk_adamw_ste
 void RK_K(to_bf16)(uint16_t *y, const float *x, size_t n);
 void RK_K(min_max)(float *min, float *max, const float *x, size_t n);
 void RK_K(fake_u8)(float *y, uint8_t *inside, const float *x, size_t n, float scale, int zero);
+double RK_K(scale_gradient)(const float *dx, const float *x, size_t n, float scale, int zero);
 void RK_K(fake_s8)(float *y, const float *x, size_t n, float scale);
 float RK_K(abs_max)(const float *x, size_t n);
 void RK_K(round_half)(float *y, uint8_t *inside, const float *x, size_t n, rk_half_counts *counts);

@@ -21,6 +21,7 @@ const rk_loops RK_K(loops) = {
     .to_bf16 = RK_K(to_bf16),
     .min_max = RK_K(min_max),
     .fake_u8 = RK_K(fake_u8),
+    .scale_gradient = RK_K(scale_gradient),
     .fake_s8 = RK_K(fake_s8),
     .abs_max = RK_K(abs_max),
     .round_half = RK_K(round_half),

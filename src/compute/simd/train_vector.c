@@ -205,6 +205,26 @@ void RK_K(fake_u8)(float *y, uint8_t *inside, const float *x, size_t n, float sc
     }
 }
 
+double RK_K(scale_gradient)(const float *dx, const float *x, size_t n, float scale, int zero)
+{
+    enum { SHORT = 256 }; /* summed in float, the sums of these in double */
+    const float z = (float)zero, lo = -z, hi = 255.0f - z;
+    double sum = 0.0;
+
+    for (size_t i = 0; i < n; i += SHORT) {
+        const size_t end = n - i < SHORT ? n : i + SHORT;
+        float part = 0.0f;
+#pragma omp simd reduction(+ : part)
+        for (size_t k = i; k < end; k++) {
+            const float v = x[k] / scale, a = v > lo ? v : lo, c = a < hi ? a : hi;
+            const float code = rk_round(c);
+            part += dx[k] * (v >= lo - 0.5f && v <= hi + 0.5f ? code - v : code);
+        }
+        sum += (double)part;
+    }
+    return sum * (double)scale;
+}
+
 void RK_K(fake_s8)(float *y, const float *x, size_t n, float scale)
 {
 #pragma omp simd
@@ -218,9 +238,11 @@ void RK_K(round_half)(float *y, uint8_t *inside, const float *x, size_t n, rk_ha
 {
     const float most = 65504.0f;
     uint64_t clamped = 0, subnormal = 0;
-#pragma omp simd reduction(+ : clamped, subnormal)
+    float largest = 0.0f;
+#pragma omp simd reduction(+ : clamped, subnormal) reduction(max : largest)
     for (size_t i = 0; i < n; i++) {
         const float a = x[i] < 0.0f ? -x[i] : x[i];
+        largest = a > largest ? a : largest;
         clamped += a > most;
         subnormal += a > 0.0f && a < 6.103515625e-05f;
     }
@@ -236,5 +258,6 @@ void RK_K(round_half)(float *y, uint8_t *inside, const float *x, size_t n, rk_ha
     if (counts) {
         counts->clamped += clamped;
         counts->subnormal += subnormal;
+        counts->largest = largest > counts->largest ? largest : counts->largest;
     }
 }
