@@ -30,6 +30,15 @@ def fake_s8_rows(w):
     return Ste.apply(w, v, torch.ones_like(w))
 
 
+def learned_u8(x, scale, zero):
+    """fake_u8 whose scale has a gradient too: what rounding took away inside the range, the clamped
+    code outside."""
+    v = x.detach() / scale.detach()
+    code = torch.clamp(torch.round(v), -zero, 255 - zero)
+    inside = (v >= -zero - 0.5) & (v <= 255 - zero + 0.5)
+    return torch.where(inside, x + (code - v) * scale, code * scale)
+
+
 def half(x):
     v = torch.clamp(x.detach(), -65504, 65504).to(torch.float16).to(x.dtype)
     return Ste.apply(x, v, (x.detach().abs() <= 65504).to(x.dtype))
@@ -38,11 +47,13 @@ def half(x):
 class Twin:
     """params: name -> tensor as BertForSequenceClassification has them. qat: none, fp16, int8.
     ranges: site -> (scale, zero point) for int8; None observes (seen: site -> [min, max]). dtype:
-    what is computed in; the weights' codes are those of float32 whatever it is."""
+    what is computed in; the weights' codes are those of float32 whatever it is. keep: dropout masks
+    by name, flat over all rows in order, at the rate."""
 
-    def __init__(self, config, params, qat="none", ranges=None, dtype=torch.float32):
+    def __init__(self, config, params, qat="none", ranges=None, dtype=torch.float32, keep=None, rate=0.0):
         self.c, self.p, self.qat, self.ranges, self.seen = config, params, qat, ranges, {}
         self.dtype, self.cache = dtype, {}
+        self.keep, self.rate, self.at, self.pair = keep, rate, 0, 0
 
     def weight(self, name):
         if name not in self.cache:
@@ -51,6 +62,21 @@ class Twin:
                 w = fake_s8_rows(w)
             self.cache[name] = (half(w) if self.qat == "fp16" else w).to(self.dtype)
         return self.cache[name]
+
+    def drop(self, name, x, at=None):
+        """x [tokens or rows, hidden] of the row in hand, whose first token is self.at."""
+        if self.keep is None:
+            return x
+        at = (self.at if at is None else at) * x.shape[-1]
+        mask = torch.from_numpy(self.keep[name][at:at + x.numel()]).view(x.shape).to(x.dtype)
+        return x * mask / (1 - self.rate)
+
+    def drop_probs(self, layer, p):
+        if self.keep is None:
+            return p
+        first = self.pair * p.shape[0]
+        mask = torch.from_numpy(self.keep[f"keep.{layer}.probs"][first:first + p.numel()])
+        return p * mask.view(p.shape).to(p.dtype) / (1 - self.rate)
 
     def r(self, x):
         return half(x) if self.qat == "fp16" else x
@@ -62,7 +88,8 @@ class Twin:
         self.seen[name] = (min(lo, float(x.detach().min())), max(hi, float(x.detach().max())))
         if self.ranges is None:
             return x
-        return fake_u8(x, *self.ranges[name])
+        scale, zero = self.ranges[name]
+        return (learned_u8 if torch.is_tensor(scale) else fake_u8)(x, scale, zero)
 
     def linear(self, name, x):
         return self.r(x @ self.weight(name + ".weight").T + self.weight(name + ".bias"))
@@ -81,13 +108,14 @@ class Twin:
                    for w in ("query", "key", "value"))
         s = self.r((q / math.sqrt(h // heads)) @ k.transpose(1, 2))
         p = self.r(torch.softmax(s, -1))
+        p = self.drop_probs(i, p)
         ctx = self.r((p @ v).transpose(0, 1).reshape(n, h))
         ctx = self.site(f"{at}.attention.output.dense.input", ctx)
         a = self.norm(f"{at}.attention.output.LayerNorm",
-                      self.r(self.linear(f"{at}.attention.output.dense", ctx) + x))
+                      self.r(self.drop(f"keep.{i}.1", self.linear(f"{at}.attention.output.dense", ctx)) + x))
         u = self.linear(f"{at}.intermediate.dense", self.site(f"{at}.intermediate.dense.input", a))
         g = self.site(f"{at}.output.dense.input", self.r(torch.nn.functional.gelu(u)))
-        return self.norm(f"{at}.output.LayerNorm", self.r(self.linear(f"{at}.output.dense", g) + a))
+        return self.norm(f"{at}.output.LayerNorm", self.r(self.drop(f"keep.{i}.2", self.linear(f"{at}.output.dense", g)) + a))
 
     def embedded(self, ids):
         e = "bert.embeddings"
@@ -97,14 +125,26 @@ class Twin:
 
     def encoded(self, ids):
         x = self.norm("bert.embeddings.LayerNorm", self.embedded(ids))
+        x = self.drop("keep.embedded", x)
         for i in range(self.c["num_hidden_layers"]):
             x = self.layer(i, x)
         return x
 
-    def row(self, ids):
-        first = self.site("bert.pooler.dense.input", self.encoded(ids)[:1])
+    def row(self, ids, number=0):
+        self.hidden = self.encoded(ids)
+        first = self.site("bert.pooler.dense.input", self.hidden[:1])
         pooled = self.r(torch.tanh(self.linear("bert.pooler.dense", first)))
+        pooled = self.drop("keep.pooled", pooled, number)
         return self.linear("classifier", self.site("classifier.input", pooled))
 
-    def logits(self, rows):
-        return torch.cat([self.row(torch.as_tensor(r)) for r in rows])
+    def logits(self, rows, hidden=None):
+        """[rows, labels]; hidden, unless None, gets each row's last hidden states."""
+        out = []
+        self.at = self.pair = 0
+        for number, r in enumerate(rows):
+            out.append(self.row(torch.as_tensor(r), number))
+            self.at += len(r)
+            self.pair += len(r) ** 2
+            if hidden is not None:
+                hidden.append(self.hidden)
+        return torch.cat(out)

@@ -1,18 +1,24 @@
-/* links: base compute quant text file encoder */
+/* links: base compute quant text file eval encoder train */
 /* Runs one batch through the training network of a model folder and writes logits and gradients.
  *
- * usage: net_probe FOLDER IN.safetensors OUT.safetensors COMPUTE QAT [RANGES.safetensors]
+ * usage: net_probe FOLDER IN.safetensors OUT.safetensors COMPUTE QAT RANGES.safetensors [KEY=VALUE]..
  *   IN: ids I32 [T], starts I32 [R + 1], labels I32 [R]
  *   COMPUTE: f32 or bf16; QAT: none, fp16, int8 (ranges observed on this batch and written to
- * RANGES) OUT: "logits" [R, L], "grad.<name>" of the mean cross-entropy, dropout off, and
+ * RANGES)
+ *   KEYs: smoothing, weights (by comma), split (rows of a first batch; the rest is a second one whose
+ * gradients are added), dropout (all three rates; its masks are written), teacher (a folder) with
+ * share, temperature and hidden, learn (1: gradients of the scales are written)
+ *   OUT: "logits" [R, L], "grad.<name>" of the mean cross-entropy, dropout off, and
  * "layer.<l>.x" [T, H], the input of layer l (of layer L: the output of the last) */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "encoder/net.h"
 #include "file/model_folder.h"
+#include "train/loss.h"
 
 static void fail(const rk_error *err)
 {
@@ -30,28 +36,52 @@ static const void *get(const rk_weights *w, const char *name)
     return t->data;
 }
 
-/* dlogits of the mean cross-entropy */
-static void loss_gradient(float *d, const float *logits, const int32_t *labels, size_t rows,
-                          size_t n)
+static const char *value(int argc, char **argv, const char *key)
 {
-    for (size_t r = 0; r < rows; r++) {
-        const float *x = logits + r * n;
-        double max = x[0], sum = 0.0;
-        for (size_t i = 1; i < n; i++) max = fmax(max, (double)x[i]);
-        for (size_t i = 0; i < n; i++) sum += exp((double)x[i] - max);
-        for (size_t i = 0; i < n; i++)
-            d[r * n + i] =
-                (float)((exp((double)x[i] - max) / sum - ((size_t)labels[r] == i ? 1.0 : 0.0)) /
-                        (double)rows);
-    }
+    const size_t n = strlen(key);
+    for (int i = 7; i < argc; i++)
+        if (strncmp(argv[i], key, n) == 0 && argv[i][n] == '=') return argv[i] + n + 1;
+    return NULL;
 }
 
-static void save(const char *path, const rk_net *net, const rk_params *grad)
+static double real(int argc, char **argv, const char *key, double otherwise)
+{
+    const char *v = value(argc, argv, key);
+    return v ? strtod(v, NULL) : otherwise;
+}
+
+/* Masks of the batch in hand, as the network drew them. */
+static size_t masks(rk_tensor *t, char (*names)[128], const rk_net *net)
+{
+    const size_t h = net->config->hidden, wide = net->tokens * h;
+    size_t n = 0;
+    for (size_t l = 0; l < net->config->layers; l++) {
+        const rk_acts *a = &net->acts[l];
+        const size_t probs = net->pairs * net->config->heads;
+        const struct {
+            const char *what;
+            size_t count;
+            const uint8_t *keep;
+        } m[] = {{"probs", probs, a->keep_probs}, {"1", wide, a->keep1}, {"2", wide, a->keep2}};
+        for (size_t i = 0; i < 3; i++, n++) {
+            snprintf(names[n], sizeof names[n], "keep.%zu.%s", l, m[i].what);
+            t[n] = (rk_tensor){names[n], RK_DT_U8, 1, {m[i].count}, m[i].keep, m[i].count};
+        }
+    }
+    t[n++] = (rk_tensor){"keep.embedded", RK_DT_U8, 1, {wide}, net->keep_emb, wide};
+    t[n++] = (rk_tensor){"keep.pooled", RK_DT_U8, 1, {net->rows * h}, net->keep_pooled,
+                         net->rows * h};
+    return n;
+}
+
+static void save(const char *path, const rk_net *net, const rk_params *grad, const float *figures,
+                 const float *dscale)
 {
     const size_t layers = net->config->layers, h = net->config->hidden;
-    const size_t n = grad->params + layers + 3;
-    rk_tensor *t = calloc(n, sizeof *t);
-    char(*names)[128] = calloc(n, sizeof *names);
+    const size_t fixed = grad->params + layers + 5, most = fixed + 3 * layers + 2;
+    size_t n = fixed;
+    rk_tensor *t = calloc(most, sizeof *t);
+    char(*names)[128] = calloc(most, sizeof *names);
     rk_error err;
 
     if (!t || !names) exit(1);
@@ -78,7 +108,11 @@ static void save(const char *path, const rk_net *net, const rk_params *grad)
                                l < layers ? net->acts[l].x : net->last,
                                net->tokens * h * sizeof(float)};
     }
-    t[n - 1] = (rk_tensor){"embedded",       RK_DT_F32, 2,
+    t[n - 3] = (rk_tensor){"figures", RK_DT_F32, 1, {2}, figures, 2 * sizeof *figures};
+    t[n - 2] = (rk_tensor){"dscale", RK_DT_F32, 1, {rk_site_count(net->config)}, dscale,
+                           rk_site_count(net->config) * sizeof *dscale};
+    if (net->dropout_hidden > 0.0f) n += masks(t + n, names + n, net);
+    t[fixed - 1] = (rk_tensor){"embedded",       RK_DT_F32, 2,
                            {net->tokens, h}, net->emb,  net->tokens * h * sizeof(float)};
     if (rk_safetensors_save(path, t, n, NULL, &err)) fail(&err);
     free(t);
@@ -96,12 +130,17 @@ int main(int argc, char **argv)
     const char *made;
     rk_error err;
     rk_batch batch = {0};
-    const int32_t *starts;
-    size_t *wide;
-    float *d;
+    const int32_t *starts, *labels;
+    size_t *wide, split;
+    float *dscale, *dlast = NULL;
     rk_qat qat;
+    double weight[64], total, loss = 0.0;
+    rk_objective objective = {.weight = NULL};
+    rk_net *teacher = NULL;
+    rk_params *taught = NULL;
+    double *sums = NULL;
 
-    if (argc < 6) return 2;
+    if (argc < 7) return 2;
     memset(&c, 0, sizeof c);
     qat = strcmp(argv[5], "int8") == 0   ? RK_QAT_INT8
           : strcmp(argv[5], "fp16") == 0 ? RK_QAT_FP16
@@ -119,26 +158,93 @@ int main(int argc, char **argv)
     batch.rows = rk_weights_find(in, "labels")->dim[0];
     batch.ids = get(in, "ids");
     starts = get(in, "starts");
+    labels = get(in, "labels");
     wide = calloc(batch.rows + 1, sizeof *wide);
-    d = calloc(batch.rows * c.labels.count, sizeof *d);
-    if (!wide || !d) return 1;
+    dscale = calloc(rk_site_count(&c), sizeof *dscale);
+    if (!wide || !dscale) return 1;
     for (size_t r = 0; r <= batch.rows; r++) wide[r] = (size_t)starts[r];
     batch.starts = wide;
+    net->dropout_hidden = net->dropout_attention = net->dropout_classifier =
+        (float)real(argc, argv, "dropout", 0.0);
+    batch.train = net->dropout_hidden > 0.0f;
+    batch.seed = 9;
 
     if (qat == RK_QAT_INT8) {
         net->observe = RK_OBSERVE_FIRST;
         if (rk_net_forward(net, &batch, &err)) fail(&err);
         net->observe = RK_OBSERVE_OFF;
         rk_ranges_weights(ranges, p);
-        if (argc > 6 && rk_ranges_save(ranges, &c, p, argv[6], &err)) fail(&err);
+        if (rk_ranges_save(ranges, &c, p, argv[6], &err)) fail(&err);
     }
-    if (rk_net_forward(net, &batch, &err)) fail(&err);
-    loss_gradient(d, net->logits, get(in, "labels"), batch.rows, c.labels.count);
-    if (rk_net_backward(net, &batch, d, grad, &err)) fail(&err);
-    save(argv[3], net, grad);
+    if (real(argc, argv, "learn", 0.0) > 0.0) {
+        sums = calloc(rk_site_count(&c), sizeof *sums);
+        net->dscale = sums;
+        rk_free_aligned(net->arena); /* laid out anew: what is shared depends on it */
+        net->arena = NULL;
+        net->cap_tokens = net->cap_rows = net->cap_pairs = 0;
+    }
+    if (value(argc, argv, "teacher")) {
+        rk_folder *f;
+        if (rk_folder_open(&f, value(argc, argv, "teacher"), true, &err) ||
+            rk_params_new(&taught, &c, &err) ||
+            rk_params_load(taught, &c, f->weights, 1, &made, &err) ||
+            rk_net_new(&teacher, &c, taught, net->compute, RK_QAT_NONE, NULL, &err))
+            fail(&err);
+        rk_folder_close(f);
+        dlast = calloc((size_t)starts[batch.rows] * c.hidden, sizeof *dlast);
+        if (!dlast) return 1;
+    }
+    objective.smoothing = real(argc, argv, "smoothing", 0.0);
+    objective.share = 1.0 - (teacher ? real(argc, argv, "share", 0.5) : 0.0);
+    if (value(argc, argv, "weights")) {
+        char *at = argv[7];
+        for (int i = 7; i < argc; i++)
+            if (strncmp(argv[i], "weights=", 8) == 0) at = argv[i] + 8;
+        for (size_t i = 0; i < c.labels.count; i++, at += *at == ',') weight[i] = strtod(at, &at);
+        objective.weight = weight;
+    }
+    total = rk_objective_mass(&objective, labels, batch.rows);
+    split = (size_t)real(argc, argv, "split", (double)batch.rows);
+    for (size_t first = 0, rows = split; first < (size_t)batch.rows;) {
+        rk_batch part = batch;
+        size_t *own = calloc(rows + 1, sizeof *own);
+        float *d = calloc(rows * c.labels.count, sizeof *d);
+        if (!own || !d) return 1;
+        for (size_t r = 0; r <= rows; r++) own[r] = wide[first + r] - wide[first];
+        part.ids = batch.ids + wide[first];
+        part.starts = own;
+        part.rows = rows;
+        part.add = first > 0;
+        part.stream = first;
+        if (rk_net_forward(net, &part, &err)) fail(&err);
+        loss += rk_cross_entropy(d, NULL, net->logits, labels + first, rows, c.labels.count,
+                                 &objective, total);
+        if (teacher) {
+            if (rk_net_forward(teacher, &part, &err)) fail(&err);
+            loss += rk_distill(d, net->logits, teacher->logits, rows, c.labels.count,
+                               real(argc, argv, "temperature", 2.0), 1.0 - objective.share,
+                               (double)batch.rows);
+            loss += rk_distance(dlast, net->last, teacher->last, own[rows], c.hidden,
+                                real(argc, argv, "hidden", 0.0),
+                                (double)wide[batch.rows] * (double)c.hidden);
+            part.dlast = dlast;
+        }
+        if (rk_net_backward(net, &part, d, grad, &err)) fail(&err);
+        free(own);
+        free(d);
+        first += rows;
+        rows = batch.rows - first;
+    }
+    for (size_t i = 0; sums && i < rk_site_count(&c); i++) dscale[i] = (float)sums[i];
+    save(argv[3], net, grad, (const float[]){(float)loss, (float)total}, dscale);
 
+    net->dscale = NULL;
+    free(sums);
+    free(dscale);
+    free(dlast);
+    rk_net_free(teacher);
+    rk_params_free(taught);
     free(wide);
-    free(d);
     rk_net_free(net);
     rk_ranges_free(ranges);
     rk_params_free(p);
