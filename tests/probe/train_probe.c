@@ -2,7 +2,8 @@
 /* Trains from the command line without the program, for tests of the training library alone.
  *
  * usage: train_probe KEY=VALUE...   keys: model train valid out qat epochs batch lr warmup dropout
- * clip max_length max_steps save_every seed compute clean resume stop_at rows init layers hidden
+ * clip schedule (a number) accumulate layer_decay patience smoothing class_weights observer (a number)
+ * learn delay distill hidden_loss max_length max_steps save_every seed compute clean resume stop_at rows init layers hidden
  * heads vocab init=DIR makes a random model there first. stop_at=N asks to stop after step N,
  * stop_kind=calibrate after N batches of calibration.
  * Prints the result's JSON. Exit 0, or 10 + the status. */
@@ -87,6 +88,17 @@ int main(int argc, char **argv)
     o.warmup = real(argc, argv, "warmup", o.warmup);
     o.dropout = real(argc, argv, "dropout", o.dropout);
     o.clip = real(argc, argv, "clip", o.clip);
+    o.schedule = (rk_schedule)whole(argc, argv, "schedule", 0);
+    o.accumulate = whole(argc, argv, "accumulate", o.accumulate);
+    o.layer_decay = real(argc, argv, "layer_decay", o.layer_decay);
+    o.patience = whole(argc, argv, "patience", 0);
+    o.label_smoothing = real(argc, argv, "smoothing", 0.0);
+    o.class_weights = value(argc, argv, "class_weights");
+    o.observer = (rk_observer)whole(argc, argv, "observer", 0);
+    o.learn_ranges = whole(argc, argv, "learn", 0) != 0;
+    o.qat_delay = real(argc, argv, "delay", 0.0);
+    o.distill = real(argc, argv, "distill", 0.0);
+    o.distill_hidden = real(argc, argv, "hidden_loss", 0.0);
     if (value(argc, argv, "stop_kind")) stop_kind = value(argc, argv, "stop_kind");
     stop_at = whole(argc, argv, "stop_at", 0);
     if (init) {
