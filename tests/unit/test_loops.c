@@ -230,6 +230,25 @@ static void test_attention(void **state)
 }
 
 /* Rounding and fake-quantisation: equal to the bit to base/dtype.h and quant/qparams.h. */
+/* Against the formula in double; n eps sum |part| bounds a sum of n parts. */
+static void check_scale_gradient(const rk_loops *t, const float *x, size_t n, rk_qparams q)
+{
+    static float dx[N];
+    double want = 0.0, size = 0.0;
+    fill(dx, n, 77, 1.0f);
+    for (size_t i = 0; i < n; i++) {
+        const float v = x[i] / q.scale;
+        const int code = rk_quantize_u8(x[i], q) - q.zero;
+        const bool in = v >= -(float)q.zero - 0.5f && v <= 255.5f - (float)q.zero;
+        const double part = (double)dx[i] * (double)q.scale * (code - (in ? (double)v : 0.0));
+        if (!isfinite(part)) return; /* training has no such values */
+        want += part;
+        size += fabs(part);
+    }
+    assert_true(fabs(t->scale_gradient(dx, x, n, q.scale, q.zero) - want) <=
+                (double)(n + 4) * 0x1p-23 * size + 1e-6 * size);
+}
+
 static void check_rounding(const rk_loops *t)
 {
     static const float hard[] = {
@@ -262,6 +281,7 @@ static void check_rounding(const rk_loops *t)
             if (x[i] > -1.4f && x[i] < 3.2f) assert_int_equal(inside[i], 1);
             if (x[i] < -1.6f || x[i] > 3.3f) assert_int_equal(inside[i], 0);
         }
+        check_scale_gradient(t, x, n, q);
         t->fake_s8(y, x, n, s);
         for (size_t i = 0; i < n; i++) assert_true(y[i] == (float)rk_quantize_s8(x[i], s) * s);
         t->to_bf16(b, x, n);

@@ -94,6 +94,46 @@ static void test_schedule(void **state)
     assert_true(rk_schedule_factor(RK_SCHEDULE_LINEAR, 10, 10, 10) == 0.0);
 }
 
+/* The middle and the ends; all schedules are held against torch's in parity.training. */
+static void test_other_schedules(void **state)
+{
+    (void)state;
+    assert_true(rk_schedule_factor(RK_SCHEDULE_CONSTANT, 2, 4, 10) == 0.5);
+    assert_true(rk_schedule_factor(RK_SCHEDULE_CONSTANT, 9, 4, 10) == 1.0);
+    assert_true(rk_schedule_factor(RK_SCHEDULE_COSINE, 4, 4, 12) == 1.0);
+    assert_true(fabs(rk_schedule_factor(RK_SCHEDULE_COSINE, 8, 4, 12) - 0.5) < 1e-15);
+    assert_true(rk_schedule_factor(RK_SCHEDULE_COSINE, 12, 4, 12) == 0.0);
+    assert_true(rk_schedule_factor(RK_SCHEDULE_COSINE, 4, 4, 4) == 0.0);
+}
+
+/* Gradients of the teacher's losses are those of finite differences. */
+static void test_teacher(void **state)
+{
+    const float student[] = {0.3f, -1.2f, 0.7f, 2.0f, 0.1f, -0.4f};
+    const float teacher[] = {1.1f, 0.2f, -0.6f, 1.0f, 0.3f, 0.9f};
+    const double step = 1e-3;
+    float d[6] = {0}, e[6], moved[6];
+    (void)state;
+
+    assert_true(rk_distill(d, student, student, 2, 3, 3.0, 0.4, 2.0) == 0.0);
+    for (size_t i = 0; i < 6; i++) assert_true(d[i] == 0.0f);
+    rk_distill(d, student, teacher, 2, 3, 3.0, 0.4, 2.0);
+    rk_distance(e, student, teacher, 2, 3, 0.25, 6.0);
+    for (size_t i = 0; i < 6; i++) {
+        float unused[6] = {0};
+        double up, down, far, near;
+        memcpy(moved, student, sizeof moved);
+        moved[i] = (float)((double)student[i] + step);
+        up = rk_distill(unused, moved, teacher, 2, 3, 3.0, 0.4, 2.0);
+        far = rk_distance(unused, moved, teacher, 2, 3, 0.25, 6.0);
+        moved[i] = (float)((double)student[i] - step);
+        down = rk_distill(unused, moved, teacher, 2, 3, 3.0, 0.4, 2.0);
+        near = rk_distance(unused, moved, teacher, 2, 3, 0.25, 6.0);
+        assert_true(fabs((up - down) / (2 * step) - (double)d[i]) < 1e-5);
+        assert_true(fabs((far - near) / (2 * step) - (double)e[i]) < 1e-5);
+    }
+}
+
 static rk_bert_config small(void)
 {
     static char *names[] = {"a", "b"};
@@ -259,7 +299,8 @@ int main(void)
         cmocka_unit_test(test_products),  cmocka_unit_test(test_loss),
         cmocka_unit_test(test_schedule),  cmocka_unit_test(test_adamw),
         cmocka_unit_test(test_late_rows), cmocka_unit_test(test_layout),
-        cmocka_unit_test(test_gather),
+        cmocka_unit_test(test_gather),    cmocka_unit_test(test_other_schedules),
+        cmocka_unit_test(test_teacher),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
