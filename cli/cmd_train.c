@@ -1,30 +1,42 @@
 #include <string.h>
 
-#include "cli.h"
+#include "train.h"
 
-/* Puts the evaluation of the trained folder under "test". */
-static bool add_test(json_t *result, const rk_train_options *o, cli_progress *progress,
-                     rk_error *err, int *code)
+int cli_train_test(cli_args *a, const rk_train_options *o, json_t *result)
 {
     const rk_eval_options eval = {.model = o->out, .data = o->test, .fields = o->fields};
+    cli_progress progress = {.quiet = a->quiet, .what = "test"};
+    rk_error err;
     char *text;
     json_t *test;
 
-    progress->what = "test";
-    if (rk_eval(&text, &eval, cli_on_progress, progress, err)) {
+    if (rk_eval(&text, &eval, cli_on_progress, &progress, &err)) {
         rk_string_free(text);
-        cli_progress_end(progress);
-        *code = cli_fail(err);
-        return false;
+        cli_progress_end(&progress);
+        return cli_fail(&err);
     }
-    cli_progress_end(progress);
+    cli_progress_end(&progress);
     cli_put_card(o->out, text);
     test = cli_parse(text);
-    if (!test || json_object_set_new(result, "test", test)) {
-        *code = CLI_FAILED;
-        return false;
+    return test && !json_object_set_new(result, "test", test) ? CLI_DONE : CLI_FAILED;
+}
+
+int cli_train_run(cli_args *a, const rk_train_options *o, json_t **result)
+{
+    cli_progress progress = {.quiet = a->quiet};
+    rk_error err;
+    char *text;
+    const rk_status st = rk_train(&text, o, cli_on_progress, &progress, &err);
+
+    cli_progress_end(&progress);
+    if (st) {
+        const int code = cli_fail(&err);
+        if (st == RK_E_STOPPED && rk_train_unfinished(o->out)) cli_say_resume(a);
+        return code;
     }
-    return true;
+    *result = cli_parse(text);
+    if (!*result) return CLI_FAILED;
+    return o->test ? cli_train_test(a, o, *result) : CLI_DONE;
 }
 
 static void put_epochs(const json_t *epochs)
@@ -72,13 +84,10 @@ static void put(const json_t *r, const char *out)
 static int run(cli_args *a)
 {
     static const char *const qat[] = {"none", "fp16", "int8", NULL};
-    cli_progress progress = {.quiet = a->quiet};
+    const char *seeds = cli_text(a, "seeds", NULL);
     rk_train_options o;
-    rk_error err;
-    rk_status st;
-    char *text;
-    json_t *result;
-    int code = CLI_DONE;
+    json_t *result = NULL;
+    int code;
 
     rk_train_defaults(&o);
     o.model = cli_need(a, "model");
@@ -98,23 +107,15 @@ static int run(cli_args *a)
     o.max_steps = cli_count(a, "max-steps", 0, 1, SIZE_MAX);
     o.max_train_rows = cli_count(a, "max-train-rows", 0, 1, SIZE_MAX);
     o.save_every = cli_count(a, "save-every", 0, 1, SIZE_MAX);
+    if (seeds && cli_given(a, "seed")) cli_misuse(a, "either --seed or --seeds");
     if (!a->wrong) cli_refuse_same(a, o.model, o.out);
     if (a->wrong) return CLI_USAGE;
 
     cli_stop_on_signals();
-    st = rk_train(&text, &o, cli_on_progress, &progress, &err);
-    cli_progress_end(&progress);
-    if (st) {
-        code = cli_fail(&err);
-        if (st == RK_E_STOPPED && rk_train_unfinished(o.out)) cli_say_resume(a);
-        return code;
-    }
-    result = cli_parse(text);
-    if (!result) return CLI_FAILED;
-    if (!o.test || add_test(result, &o, &progress, &err, &code)) {
-        if (a->json) cli_put_json(stdout, result);
-        else put(result, o.out);
-    }
+    if (seeds) return cli_train_seeds(a, &o, seeds);
+    code = cli_train_run(a, &o, &result);
+    if (!code && a->json) cli_put_json(stdout, result);
+    else if (!code) put(result, o.out);
     json_decref(result);
     return code;
 }
@@ -129,6 +130,7 @@ static const cli_option options[] = {
     {"qat", "none|fp16|int8", "none", "precision to simulate while training", 0},
     CLI_TRAIN_OPTIONS,
     CLI_QAT_OPTIONS,
+    {"seeds", "N,N,..", NULL, "train once with each, into OUT/seed-N; mean and interval", 0},
     {"resume", NULL, NULL, "go on from the state that --out holds", 0},
     {"save-every", "N", NULL, "steps between resumable states (default: each epoch)", 0},
     {"max-steps", "N", NULL, "stop after N steps (default: no limit)", 0},

@@ -48,15 +48,33 @@ json_t *pipe_curve(const char *folder)
     return curve ? thin(curve) : NULL;
 }
 
+/* What training itself reports besides: the kept epoch, marked and on its own. */
+static void mark_best(json_t *past)
+{
+    json_t *epoch;
+    size_t i;
+
+    json_array_foreach(json_object_get(past, "epochs"), i, epoch)
+    {
+        const bool kept = cli_num(epoch, "epoch") == cli_num(past, "best_epoch");
+        json_object_set_new(epoch, "kept", json_boolean(kept));
+        if (kept)
+            json_object_set_new(past, "best",
+                                json_pack("{s:O, s:O, s:O}", "epoch", json_object_get(epoch, "epoch"),
+                                          "valid_accuracy", json_object_get(epoch, "valid_accuracy"),
+                                          "valid_f1_weighted",
+                                          json_object_get(epoch, "valid_f1_weighted")));
+    }
+}
+
 bool pipe_finished(json_t **train, const char *folder, const rk_train_options *o)
 {
     static const char *const qat[] = {"none", "fp16", "int8"};
     char *path = cli_join(folder, "ringkas.json");
     json_error_t e;
-    json_t *file = path ? json_load_file(path, 0, &e) : NULL, *epoch;
+    json_t *file = path ? json_load_file(path, 0, &e) : NULL;
     json_t *past = json_object_get(file, "training");
     const char *other = NULL;
-    size_t i;
 
     if (strcmp(cli_str(past, "qat"), qat[o->qat]) != 0) other = "--qat";
     else if (cli_num(past, "epochs_asked") != (double)o->epochs) other = "--epochs";
@@ -68,9 +86,7 @@ bool pipe_finished(json_t **train, const char *folder, const rk_train_options *o
         cli_error("%s: was trained with another %s; leave out --resume, or name another --out",
                   folder, other);
     } else {
-        json_array_foreach(json_object_get(past, "epochs"), i, epoch)
-            json_object_set_new(epoch, "kept",
-                                json_boolean(cli_num(epoch, "epoch") == cli_num(past, "best_epoch")));
+        mark_best(past);
         *train = json_incref(past);
     }
     json_decref(file);

@@ -80,6 +80,9 @@ void rk_run_order(const rk_run *r, size_t epoch, uint32_t *order);
  * caller's. */
 rk_status rk_run_validate(rk_run *r, rk_metrics *m, double *loss, rk_error *err);
 
+/* epoch.c: measures r->epoch (0: what QAT starts from), lists it, and keeps it if it is the best. */
+rk_status rk_run_look(rk_run *r, rk_error *err);
+
 /* qat.c: ranges from the first batches, before any training. */
 rk_status rk_run_calibrate(rk_run *r, rk_error *err);
 void rk_run_observe(rk_run *r); /* whether QAT acts and observers look at the step in hand */

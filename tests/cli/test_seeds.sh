@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# train --seeds: each seed is the run that it is alone, the summary is theirs, and --resume takes
+# what is done. And the options of training that must not be silently ignored.
+. "$(dirname "$0")/lib.sh"
+tiny start
+args=(train --model start --train "$sample/train.tsv" --valid "$sample/valid.tsv" --epochs 1
+    --max-train-rows 160 --lr 1e-3 --quiet)
+run 0 "${args[@]}" --out many --seeds 3,1 --json
+cp "$out" many.json
+for seed in 3 1; do
+    run 0 "${args[@]}" --out alone-$seed --seed $seed --json
+    cp "$out" alone-$seed.json
+    check "seed $seed" cmp -s many/seed-$seed/model.safetensors alone-$seed/model.safetensors
+done
+check "the summary" python3 - <<'PY'
+import json
+many = json.load(open("many.json"))
+f1 = [json.load(open(f"alone-{s}.json"))["best"]["valid_f1_weighted"] for s in (3, 1)]
+mean = sum(f1) / 2
+sd = abs(f1[0] - f1[1]) / 2 ** 0.5
+s = many["summary"]["valid_f1_weighted"]
+assert [x["seed"] for x in many["seeds"]] == [3, 1]
+assert abs(s["mean"] - mean) < 1e-12 and abs(s["sd"] - sd) < 1e-12
+half = 12.706204736174705 * sd / 2 ** 0.5      # Student's t, 1 degree of freedom, 97.5 %
+assert abs(s["ci95"][1] - (mean + half)) < 1e-9
+assert many["best"]["seed"] == (3 if f1[0] >= f1[1] else 1)
+PY
+before=$(stat -c %Y.%i many/seed-3/model.safetensors)
+run 0 "${args[@]}" --out many --seeds 3,2 --resume
+check "a seed that was done stays" [ "$before" = "$(stat -c %Y.%i many/seed-3/model.safetensors)" ]
+check "the other is trained" [ -e many/seed-2/model.safetensors ]
+for list in 1,1 1, ,1 x 1,-2 99999999999999999999; do
+    refuse 2 "^ringkas: train: --seeds $list: different whole numbers" "${args[@]}" --out no --seeds "$list"
+done
+refuse 2 'either --seed or --seeds' "${args[@]}" --out no --seeds 1 --seed 2
+refuse 2 'train: --observer and --learn-ranges are of --qat int8' "${args[@]}" --out no --observer mse
+refuse 2 'train: --qat-delay is of --qat' "${args[@]}" --out no --qat-delay 5
+refuse 2 'a teacher needs a share' "${args[@]}" --out no --teacher start
+refuse 2 'class weights: "x=2": there is no such label' "${args[@]}" --out no --class-weights x=2
+refuse 2 'class weights: "positive=0": a weight' "${args[@]}" --out no --class-weights positive=0
+refuse 2 'class weights: "2" is not of the form' "${args[@]}" --out no --class-weights positive=1,2
+
+# no better epoch for a while: the run ends there, says so, and keeps the best
+run 0 "${args[@]:0:7}" --epochs 9 --max-train-rows 64 --lr 0 --out level --patience 2 --json
+check "ends by patience" [ "$(grep -c . level/training.jsonl)" -lt 30 ]
+check "says so" grep -q 'ended after epoch 3 of 9: no better one in 2' "$err"
+finish
