@@ -59,8 +59,9 @@ const cli_command cli_cmd_tokenize = {
     .usage = "MODEL <texts",
     .options = options,
     .notes = "One line of ids per line, [CLS] and [SEP] included, cleaned and cut as the model\n"
-             "does it. No weights are used. A line that is not UTF-8 gives an empty line, a line\n"
-             "on standard error, and exit code 1 at the end.",
+             "does it. No weights are used, so a folder of XLM-R, RoBERTa, GPT-2 or T5 will do,\n"
+             "cut as its tokenizer_config.json says. A line that is not UTF-8 gives an empty\n"
+             "line, a line on standard error, and exit code 1 at the end.",
     .example = "echo \"makanannya enak sekali\" | ringkas tokenize model.onnx",
     .min_operands = 1,
     .max_operands = 1,

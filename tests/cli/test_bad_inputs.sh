@@ -45,7 +45,7 @@ refuse 1 "nowhere" tokenize nowhere
 refuse 1 "empty.tsv.*(empty|no rows)" eval "$model" --data empty.tsv
 refuse 1 "folder|directory|regular" eval "$model" --data "$sample"
 
-# ---- rows ----
+# ---- rows (TS-05, TS-19) ----
 cp "$sample/valid.tsv" label.tsv
 printf 'Layanannya begitu saja.\tpositif\n' >>label.tsv
 line=$(wc -l <label.tsv)

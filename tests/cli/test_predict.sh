@@ -54,6 +54,7 @@ for r in rows[::2]:
     assert abs(sum(r["probabilities"].values()) - 1) < 1e-5
     assert list(r["probabilities"]) == ["positive", "neutral", "negative"]
 END
+# TS-25
 printf 'a\tb\x01\x1b[31m\\ \xc2\x9b\r\n' >control
 run 0 predict tiny.onnx <control
 check "control bytes are not escaped: $(cat "$out")" \

@@ -1,4 +1,4 @@
-"""Strings that tokenizers and cleaners stumble over, from a seed; the probe that answers them."""
+"""Strings that tokenizers and cleaners stumble over (TS-16), from a seed; the probe that answers them."""
 import os
 import random
 import struct

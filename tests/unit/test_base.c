@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -327,6 +328,71 @@ static void json_refused(void **state)
     }
 }
 
+/* JS-01: what the grammar of RFC 8259 has, and what comes close to it. */
+static void json_grammar(void **state)
+{
+    static const char *const good[] = {
+        "[]", "{}", " [ ] ", "\t{\r\n}", "[null]", "[true,false]", "[0]", "[-0]", "[0.0]", "[1e5]",
+        "[1E+2]", "[1e-2]", "[-1.5e10]", "[1234567890123456789]", "[\"\"]",
+        "[\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"]", "[\"\\u0041\\u00e9\"]", "[\"\\ud83d\\ude00\"]",
+        "[\"\xf0\x9f\x98\x80\"]", "[\"\x7f\"]", "{\"\":0}", "{\"a\":{\"a\":[{}]}}", "[[[[]]]]",
+        "[\"\xe2\x80\xa8\"]",
+    };
+    static const char *const bad[] = {
+        "[", "]", "{", "}", "[,]", "[1,,2]", "[,1]", "[1", "[1 2]", "{\"a\"}", "{\"a\":}", "{:1}",
+        "{a:1}", "{1:1}", "{\"a\":1,}", "{\"a\" \"b\"}", "{\"a\":1 \"b\":2}", "[\"a]", "[\"a\\\"]",
+        "[\"\\x41\"]", "[\"\\u00\"]", "[\"\\u00g0\"]", "[\"\\udc00\"]", "[\"\\ud800\\u0041\"]",
+        "[\"\\", "[-]", "[--1]", "[1e]", "[1e+]", "[1.e1]", "[.1]", "[-.1]", "[1.5.5]", "[012]",
+        "[-01]", "[0x1]", "[1_000]", "[tru]", "[True]", "[nul]", "[NULL]", "[undefined]",
+        "[-Infinity]", "[-NaN]", "[1]]", "{}}", "[1],",
+        "/* */ []", "[] #", "\xc2\xa0[]", "[\xe2\x81\xa0]",
+        "[\"\xe9\"]", "[\"\xf4\x90\x80\x80\"]", "[\"\xc3\"]", "\x01[]", "[\v]", "[\f]",
+    };
+    rk_error err;
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        if (parse(good[i], &err) != RK_OK) fail_msg("refused: %s: %s", good[i], err.message);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        if (parse(bad[i], &err) != RK_E_FORMAT) fail_msg("taken: %s", bad[i]);
+}
+
+/* JS-12: a file past the limit is refused by its size; the time of a great many keys, all of which
+ * are looked up to see whether they come again, is that of their number. (JS-13: jansson hashes
+ * keys with a seed of the process, so no file can choose them to collide.) */
+static void json_large(void **state)
+{
+    enum { KEYS = 300000 };
+    const char *path = scratch_path("large.json");
+    json_t *o = NULL;
+    rk_error err;
+    char *text = malloc((size_t)KEYS * 16 + 2), *at = text;
+    clock_t began;
+    double small = 0;
+    FILE *file = fopen(path, "wb");
+    (void)state;
+    assert_non_null(text);
+    assert_non_null(file);
+    assert_int_equal(fseek(file, 256L << 20, SEEK_SET), 0);
+    assert_int_equal(fputc(' ', file), ' ');
+    fclose(file);
+    assert_int_equal(rk_json_load(&o, path, &err), RK_E_FORMAT);
+    assert_non_null(strstr(err.message, "large.json"));
+    scratch_remove(path);
+    for (int round = 0; round < 2; round++) {
+        const int keys = round ? KEYS : KEYS / 30;
+        at = text;
+        *at++ = '{';
+        for (int i = 0; i < keys; i++) at += sprintf(at, "%s\"k%d\":0", i ? "," : "", i);
+        strcpy(at, "}");
+        began = clock();
+        assert_int_equal(parse(text, &err), RK_OK);
+        if (round == 0) small = (double)(clock() - began);
+        /* thirty times the keys; squared it would be nine hundred times */
+        else assert_true((double)(clock() - began) < 200.0 * small + CLOCKS_PER_SEC);
+    }
+    free(text);
+}
+
 static void json_depth(void **state)
 {
     char text[2 * 100000 + 2];
@@ -506,7 +572,8 @@ int main(void)
         cmocka_unit_test(utf8_round_trip), cmocka_unit_test(utf8_bad), cmocka_unit_test(quote),
         cmocka_unit_test(fail_lines), cmocka_unit_test(buffer),
         cmocka_unit_test(buffer_out_of_memory), cmocka_unit_test(memory),
-        cmocka_unit_test(json_refused), cmocka_unit_test(json_depth),
+        cmocka_unit_test(json_refused), cmocka_unit_test(json_grammar),
+        cmocka_unit_test(json_large), cmocka_unit_test(json_depth),
         cmocka_unit_test(json_fields), cmocka_unit_test(json_round_trip),
         cmocka_unit_test(philox_known_answers), cmocka_unit_test(rng_sequence),
         cmocka_unit_test(checksum),

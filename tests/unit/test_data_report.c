@@ -74,6 +74,7 @@ static rk_status make(rk_data_report *r, int splits)
     return rk_data_report_make(r, all, e, &labels, t, 0, LIMIT, &err);
 }
 
+/* TS-20 */
 static void test_counts(void **state)
 {
     rk_data_report r;

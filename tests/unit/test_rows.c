@@ -93,6 +93,7 @@ static void test_line_ends(void **state)
     refused("a.tsv", LITERAL("\na\tx\n"), true, ":1: ", "empty line");
 }
 
+/* TS-22: a header line is known by its names; no option declares one. */
 static void test_header(void **state)
 {
     rk_rows *rows = load("a.tsv", LITERAL("Text\tLabel\na\tx\n"), true);
