@@ -341,6 +341,54 @@ static void test_folder(void **state)
     scratch_remove(scratch_path("m"));
 }
 
+/* Every part of the document is in what is written of it, as it was. */
+static void keeps(const char *text)
+{
+    static const char *const parts[] = {"normalizer", "pre_tokenizer", "post_processor", "decoder"};
+    rk_tokenizer *t = open_json(text);
+    json_t *json, *own, *value;
+    const char *key;
+    if (!t) fail_msg("%s", err.message);
+    assert_int_equal(rk_json_parse(&json, text, strlen(text), "t.json", &err), RK_OK);
+    own = rk_tokenizer_json(t);
+    assert_non_null(own);
+    json_object_foreach(json_object_get(json, "model"), key, value)
+        if (!json_equal(value, json_object_get(json_object_get(own, "model"), key)))
+            fail_msg("model.%s is not kept", key);
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        value = json_object_get(json, parts[i]);
+        if (value && !json_equal(value, json_object_get(own, parts[i])))
+            fail_msg("%s is not kept", parts[i]);
+    }
+    json_decref(own);
+    json_decref(json);
+    rk_tokenizer_close(t);
+}
+
+static void test_saved(void **state)
+{
+    static const char *const merges = "[\"a\", \"b\"], [\"b\", \"c\"], [\"ab\", \"c\"]";
+    rk_buffer b = {0};
+    (void)state;
+    keeps(U(", [\"<0x41>\", -2.5], [\"u\", -1.25]") META ROBERTA
+          ", \"normalizer\": {\"type\": \"NFKC\"}, \"decoder\": {\"type\": \"Metaspace\"}}");
+    keeps("{\"model\": {\"type\": \"Unigram\", \"unk_id\": 1, \"byte_fallback\": true, "
+          "\"vocab\": [[\"a\", -1.5], [\"u\", -2.0], [\"u\", -5.0], [\"<0x41>\", 0.0]]}}");
+    for (unsigned bits = 0; bits < 8; bits++) {
+        rk_buffer_clear(&b);
+        rk_buffer_printf(&b, "{\"model\": {\"type\": \"BPE\", \"unk_token\": %s, \"fuse_unk\": %s, "
+                         "\"ignore_merges\": %s, \"byte_fallback\": %s, ",
+                         bits ? "\"<unk>\"" : "null", bits & 1 ? "true" : "false",
+                         bits & 2 ? "true" : "false", bits & 4 ? "true" : "false");
+        rk_buffer_printf(&b, "\"vocab\": {\"<unk>\": 0, \"a\": 1, \"b\": 2, \"c\": 3, \"ab\": 4, "
+                         "\"bc\": 5, \"abc\": 7}, \"merges\": [%s]}, \"pre_tokenizer\": "
+                         "{\"type\": \"WhitespaceSplit\"}}", merges);
+        keeps(b.data);
+    }
+    keeps(B("\"continuing_subword_prefix\": \"##\", \"end_of_word_suffix\": \"</w>\", ", "") "}");
+    rk_buffer_free(&b);
+}
+
 static rk_status make_and_encode(void *json, rk_error *e)
 {
     rk_tokenizer *t = NULL;
@@ -401,6 +449,7 @@ int main(void)
         cmocka_unit_test(test_steps_without_end), cmocka_unit_test(test_many_steps),
         cmocka_unit_test(test_wild_table),    cmocka_unit_test(test_frame),
         cmocka_unit_test(test_empty_row),     cmocka_unit_test(test_folder),
+        cmocka_unit_test(test_saved),
         cmocka_unit_test(test_memory),        cmocka_unit_test(test_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
