@@ -7,6 +7,13 @@ static double end_of(const json_t *r, const char *key, size_t i)
     return 100.0 * json_number_value(json_array_get(json_object_get(r, key), i));
 }
 
+/* A dash where texts were not timed. */
+static void put_ms(cli_table *t, const json_t *ms, const char *key)
+{
+    if (json_is_object(ms)) cli_table_add(t, "%.2f", cli_num(ms, key));
+    else cli_table_add(t, "-");
+}
+
 static void put_models(const json_t *models)
 {
     static const char *const head[] = {"model",  "ran",         "bytes",  "memory",
@@ -25,8 +32,8 @@ static void put_models(const json_t *models)
         cli_table_add(&t, "%s", cli_str(m, "precision_ran"));
         cli_table_add(&t, "%s", cli_bytes(size, cli_num(m, "model_bytes")));
         cli_table_add(&t, "%s", cli_bytes(memory, cli_num(m, "memory_bytes")));
-        cli_table_add(&t, "%.2f", cli_num(m, "latency_ms.p50"));
-        cli_table_add(&t, "%.2f", cli_num(m, "latency_ms.p95"));
+        put_ms(&t, json_object_get(m, "latency_ms"), "p50");
+        put_ms(&t, json_object_get(m, "latency_ms"), "p95");
         cli_table_add(&t, "%.1f", cli_num(m, "rows_per_s"));
         cli_table_add(&t, "%.2f", 100.0 * cli_num(m, "accuracy"));
         cli_table_add(&t, "[%.2f, %.2f]", end_of(m, "accuracy_ci95", 0),

@@ -108,6 +108,8 @@ def several(base, half, broken):
     c.says("names the one that fails", r"^ringkas: .*broken.onnx: accuracy drops by [0-9.]+ points; "
                                        r"at most 3 allowed$", err.strip())
     c.says("table", r"model +ran +bytes +memory +p50 ms", out)
+    c.says("and says so", r"MB +- +- +\d|kB +- +- +\d", ask("compare", base, half, "--data", TEST,
+                                                            "--no-latency")[0])
     quick = answer("compare", base, half, broken, "--data", TEST, "--no-latency")
     c.true("not timed", all(m["latency_ms"] is None for m in quick["models"]) and quick["gate"] == "none")
 
