@@ -1,5 +1,31 @@
 #include "cli.h"
 
+/* For a person: how many of an operator stayed float, and why, with one of them named. */
+static json_t *grouped(const json_t *kept)
+{
+    json_t *groups = json_array(), *node, *g;
+    size_t i, k;
+
+    json_array_foreach((json_t *)(uintptr_t)kept, i, node) {
+        const json_t *op = json_object_get(node, "op"), *why = json_object_get(node, "why");
+        bool found = false;
+        json_array_foreach(groups, k, g) {
+            if (!json_equal(json_object_get(g, "op"), op) ||
+                !json_equal(json_object_get(g, "why"), why))
+                continue;
+            const json_int_t n = json_integer_value(json_object_get(g, "nodes"));
+            json_object_set_new(g, "nodes", json_integer(n + 1));
+            found = true;
+            break;
+        }
+        if (!found)
+            json_array_append_new(groups, json_pack("{s:O, s:i, s:O, s:O}", "op", op, "nodes", 1,
+                                                    "why", why, "for example",
+                                                    json_object_get(node, "node")));
+    }
+    return groups;
+}
+
 static int run(cli_args *a)
 {
     static const char *const types[] = {"fp16", "bf16", "int8", NULL};
@@ -30,6 +56,7 @@ static int run(cli_args *a)
     if (!result) return CLI_FAILED;
     if (a->json) cli_put_json(stdout, result);
     else {
+        json_object_set_new(result, "kept_float", grouped(json_object_get(result, "kept_float")));
         cli_put_object(stdout, result);
         cli_say(a, "wrote %s: %s -> %s", o.out, cli_bytes(in, cli_num(result, "bytes.in")),
                 cli_bytes(out, cli_num(result, "bytes.out")));

@@ -6,6 +6,7 @@
 #include "convert/passes.h"
 #include "convert/verify.h"
 #include "onnx/check.h"
+#include "onnx/store.h"
 #include "ringkas.h"
 
 static rk_status to_half(rk_onnx *m, const rk_convert_options *o, json_t *report, rk_error *err)
@@ -60,7 +61,7 @@ rk_status rk_convert(char **json, const rk_convert_options *o, rk_error *err)
 {
     rk_onnx *m = NULL;
     json_t *report = NULL;
-    char *text = NULL;
+    char *text = NULL, shown[RK_QUOTE_SIZE];
     rk_status st = check_options(o, err);
 
     if (json) *json = NULL;
@@ -70,6 +71,9 @@ rk_status rk_convert(char **json, const rk_convert_options *o, rk_error *err)
     const bool any = o->to != RK_INT8;
     st = any ? rk_onnx_open(&m, o->in, err) : rk_onnx_load(&m, o->in, err);
     if (!st) st = any ? rk_onnx_check_any(m, err) : rk_onnx_check(m, err);
+    if (!st && rk_store_reads(m, o->out))
+        st = rk_fail(err, RK_E_ARG, "%s: would overwrite the input's external data; give another "
+                     "output", rk_quote(shown, o->out, strlen(o->out)));
     if (!st) st = rewrite(m, o, report, err);
     /* What we made is held to the same. */
     if (!st) st = any ? rk_onnx_check_any(m, err) : rk_onnx_check(m, err);

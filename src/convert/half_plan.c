@@ -77,7 +77,7 @@ static void settle_values(rk_half_plan *p)
         else if (v->node == RK_NONE) p->half_value[i] = v->tensor && v->output && p->o->convert_io;
         else {
             const rk_schema *s = p->s->node[v->node].schema;
-            const bool can = rk_half_allowed(p, s, rk_schema_output(s, v->slot, NULL));
+            const bool can = s && rk_half_allowed(p, s, rk_schema_output(s, v->slot, NULL));
             if (p->node[v->node] == RK_HN_CAST) p->half_value[i] = can && flexible_is_half(p, i);
             else if (p->node[v->node] == RK_HN_HALF) p->half_value[i] = can;
         }

@@ -5,7 +5,10 @@
 
 #include "base/note.h"
 
-enum { LISTED = 100 };    /* constants named one by one; `clamped` counts all */
+enum {
+    LISTED = 100,      /* constants named one by one; `clamped` counts all */
+    KEPT = 10000       /* nodes likewise; `nodes.float` counts all */
+};
 
 static rk_status memory_fail(const rk_half_plan *p, rk_error *err)
 {
@@ -53,6 +56,7 @@ rk_status rk_half_report_plan(json_t *report, const rk_half_plan *p, rk_error *e
         if (p->node[i] == RK_HN_HALF || half_mover(p, i)) half++;
         else if (p->node[i] == RK_HN_FLOAT || p->node[i] == RK_HN_MOVER) {
             stay++;
+            if (stay > KEPT) continue;
             bad = bad || json_array_append_new(
                              kept, json_pack("{s:s, s:s, s:s}", "node",
                                              rk_scope_shown(name, p->s, i), "op",

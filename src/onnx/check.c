@@ -31,6 +31,27 @@ static const char *quoted(char out[RK_QUOTE_SIZE], const char *text)
 
 static bool default_domain(const char *d) { return !d || !*d || strcmp(d, "ai.onnx") == 0; }
 
+/* All of a tensor's data, wherever it lies; rk_free(*owned). */
+static rk_status load(const check *c, rk_tensor *out, void **owned, const Onnx__TensorProto *t)
+{
+    rk_tensor_data d;
+    rk_status st = rk_tensor_open(&d, c->m, t, c->err);
+
+    *owned = st ? NULL : d.owned;
+    if (st) return st;
+    *out = d.view;
+    if (out->data || !out->bytes) return RK_OK;
+    *owned = rk_malloc(out->bytes);
+    if (!*owned) return rk_fail(c->err, RK_E_MEMORY, "%s: out of memory", c->m->shown);
+    out->data = *owned;
+    st = rk_tensor_read(&d, *owned, 0, out->bytes, c->err);
+    if (st) {
+        rk_free(*owned);
+        *owned = NULL;
+    }
+    return st;
+}
+
 static rk_status versions(check *c)
 {
     const Onnx__ModelProto *p = c->m->proto;
@@ -292,7 +313,7 @@ static rk_status scales(check *c, size_t i)
 
     if (!s) return RK_OK;   /* computed: nothing can be said before running it */
     if (s->data_type != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT) return RK_OK;
-    st = rk_onnx_tensor(&scale, &owned, s, c->m->shown, c->err);
+    st = load(c, &scale, &owned, s);
     if (st) return st;
     for (size_t k = 0; k < scale.rank; k++) count *= scale.dim[k];
     for (size_t k = 0; k < count; k++) {
@@ -300,12 +321,14 @@ static rk_status scales(check *c, size_t i)
         memcpy(&v, (const char *)scale.data + k * sizeof v, sizeof v);
         if (!isfinite(v) || !(v > 0.0f)) {
             char text[64];
+            rk_free(owned);
             snprintf(text, sizeof text, "scale %zu is %g; it must be positive:", k, (double)v);
             return bad_node(c, i, text, s->name);
         }
     }
+    rk_free(owned);
     if (!z) return RK_OK;
-    st = rk_onnx_tensor(&zero, &owned, z, c->m->shown, c->err);
+    st = load(c, &zero, &owned, z);
     rk_free(owned);
     if (st) return st;
     if (zero.rank != scale.rank || memcmp(zero.dim, scale.dim, sizeof zero.dim) != 0)
@@ -349,6 +372,87 @@ static rk_status nodes(check *c)
     return RK_OK;
 }
 
+/* A place within dims, given by one number or by one for each dimension, as one number. */
+static bool place_of(uint64_t *out, const int64_t *index, size_t count, const int64_t *dims,
+                     size_t rank)
+{
+    uint64_t total = 1, at = 0;
+
+    for (size_t i = 0; i < rank; i++) {
+        if (dims[i] < 0 || (dims[i] && total > (UINT64_C(1) << 62) / (uint64_t)dims[i]))
+            return false;
+        total *= (uint64_t)dims[i];
+        if (count == 1) continue;
+        if (index[i] < 0 || index[i] >= dims[i]) return false;
+        at = at * (uint64_t)dims[i] + (uint64_t)index[i];
+    }
+    if (count == 1) at = (uint64_t)index[0];
+    *out = at;
+    return index[0] >= 0 && at < total;
+}
+
+/* Indices of a sparse tensor: as many as values, within its dimensions, ascending. */
+static rk_status sparse(const check *c, const Onnx__SparseTensorProto *s)
+{
+    char q[RK_QUOTE_SIZE];
+    const char *name = quoted(q, s->values ? s->values->name : NULL);
+    rk_tensor values, index;
+    void *a = NULL, *b = NULL;
+    uint64_t last = 0, at = 0;
+    bool ok = s->values && s->indices && s->values->n_dims == 1 && s->n_dims > 0 &&
+              s->n_dims <= RK_MAX_RANK;
+    rk_status st = ok ? load(c, &values, &a, s->values) : RK_OK;
+
+    if (ok && !st) st = load(c, &index, &b, s->indices);
+    ok = ok && !st && index.type == RK_DT_I64 && index.rank >= 1 && index.rank <= 2 &&
+         index.dim[0] == values.dim[0] && (index.rank == 1 || index.dim[1] == s->n_dims);
+    const size_t each = ok && index.rank == 2 ? s->n_dims : 1;
+    for (size_t i = 0; ok && i < index.dim[0]; i++) {
+        int64_t k[RK_MAX_RANK];
+        memcpy(k, (const char *)index.data + i * each * sizeof *k, each * sizeof *k);
+        ok = place_of(&at, k, each, s->dims, s->n_dims) && (i == 0 || at > last);
+        last = at;
+    }
+    rk_free(a);
+    rk_free(b);
+    if (st || ok) return st;
+    return rk_fail(c->err, RK_E_FORMAT,
+                   "%s: sparse tensor '%s': its indices are not one for each value, ascending and "
+                   "within its dimensions", c->m->shown, name);
+}
+
+/* What a node must say of itself whoever knows its operator. */
+static rk_status named(const check *c, size_t i)
+{
+    const Onnx__NodeProto *n = c->g->node[i];
+
+    if (!n->op_type || !*n->op_type) {
+        char q[RK_QUOTE_SIZE];
+        return rk_fail(c->err, RK_E_FORMAT, "%s: node '%s' has no operator", c->m->shown,
+                       rk_node_shown(q, c->g, i));
+    }
+    if (rk_onnx_opset(c->m, n->domain ? n->domain : "")) return RK_OK;
+    if (default_domain(n->domain))
+        return bad_node(c, i, "no default operator set is imported", NULL);
+    return bad_node(c, i, "its domain is not imported:", n->domain);
+}
+
+/* Scales of the main graph. */
+static rk_status all_scales(check *c)
+{
+    rk_status st = rk_index_new(&c->index, c->g, c->m->shown, c->err);
+
+    for (size_t i = 0; i < c->g->n_node && !st; i++) {
+        const Onnx__NodeProto *n = c->g->node[i];
+        if (!rk_node_is(n, "QuantizeLinear") && !rk_node_is(n, "DequantizeLinear")) continue;
+        st = scales(c, i);
+        if (!st) st = per_axis(c, i);
+    }
+    rk_index_free(c->index);
+    c->index = NULL;
+    return st;
+}
+
 /* Known operators of the default domain, in every graph. */
 static rk_status all_nodes(check *c, const rk_scope *s)
 {
@@ -357,8 +461,12 @@ static rk_status all_nodes(check *c, const rk_scope *s)
     for (size_t g = 0; g < s->graphs && !st; g++) {
         c->g = s->graph[g].proto;
         st = initializers(c);
+        for (size_t i = 0; i < c->g->n_sparse_initializer && !st; i++)
+            st = sparse(c, c->g->sparse_initializer[i]);
         for (size_t i = 0; i < s->graph[g].nodes && !st; i++) {
             const rk_snode *n = &s->node[s->graph[g].node + i];
+            st = named(c, i);
+            if (st) break;
             if (!n->schema || *n->schema->domain) continue;
             st = slots(c, i, n->schema);
             if (!st) st = attributes(c, i, n->schema);
@@ -381,6 +489,7 @@ rk_status rk_onnx_check_any(const rk_onnx *m, rk_error *err)
     if (!st) st = interface(&c, c.g->output, c.g->n_output, "output");
     if (!st) st = rk_scope_new(&s, m, err);
     if (!st) st = all_nodes(&c, s);
+    if (!st) st = all_scales(&c);
     if (!st) st = rk_scope_infer(s, false, err);
     rk_scope_free(s);
     return st;

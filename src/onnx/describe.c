@@ -6,6 +6,9 @@
 #include "base/mem.h"
 #include "onnx/graph.h"
 #include "onnx/names.h"
+#include "onnx/scope.h"
+#include "onnx/infer.h"
+#include "onnx/infer_rules.h"
 #include "onnx/store.h"
 
 enum { METADATA_SHOWN = 512 };
@@ -186,12 +189,38 @@ static json_t *metadata(const rk_onnx *m)
     return o;
 }
 
+/* Nodes by operator and by the type that they compute in: that of their first output, or of their
+ * first input where they make no number. */
+static json_t *precision(const rk_onnx *m)
+{
+    json_t *o = json_object();
+    rk_scope *s = NULL;
+    char shown[RK_TYPE_SHOWN];
+
+    if (!o) return NULL;
+    /* A model that contradicts itself has no such map. */
+    if (rk_scope_new(&s, m, NULL) || rk_scope_infer(s, false, NULL)) {
+        rk_scope_free(s);
+        return o;
+    }
+    for (size_t i = 0; i < s->nodes; i++) {
+        const char *op = s->node[i].proto->op_type ? s->node[i].proto->op_type : "";
+        const rk_svalue *v = rk_scope_out(s, i, 0);
+        json_t *of = json_object_get(o, op);
+        const char *type = v && v->type ? rk_type_shown(shown, v->type) : "unknown";
+        if (!of && json_object_set_new(o, op, of = json_object())) break;
+        if (add_to(of, type, 1)) break;
+    }
+    rk_scope_free(s);
+    return o;
+}
+
 rk_status rk_onnx_describe(json_t **out, const rk_onnx *m, rk_error *err)
 {
     const Onnx__ModelProto *p = m->proto;
     const Onnx__GraphProto *g = p->graph;
     /* json_pack takes every 'o', also when one of them is NULL: then the whole is NULL. */
-    *out = json_pack("{s:s, s:I, s:I, s:I, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o}",
+    *out = json_pack("{s:s, s:I, s:I, s:I, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o}",
                      "kind", "onnx", "bytes", (json_int_t)m->bytes,
                      "ir_version", (json_int_t)p->ir_version,
                      "opset", (json_int_t)rk_onnx_opset(m, ""),
@@ -200,6 +229,7 @@ rk_status rk_onnx_describe(json_t **out, const rk_onnx *m, rk_error *err)
                      "operators", operators(g), "initializers", initializers(m),
                      "inputs", values(g->input, g->n_input),
                      "outputs", values(g->output, g->n_output),
-                     "quantised", quantised(m), "metadata", metadata(m));
+                     "quantised", quantised(m), "precision", precision(m), "external_files",
+                     (json_int_t)rk_store_files(m), "metadata", metadata(m));
     return *out ? RK_OK : rk_fail(err, RK_E_MEMORY, "%s: out of memory", m->shown);
 }

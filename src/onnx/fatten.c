@@ -286,7 +286,7 @@ rk_status rk_onnx_fatten(const rk_onnx *m, const char *path, bool split, uint64_
     }
     if (!st) st = write_model(&f, path, size, bytes);
     if (!st && f.split) *bytes += f.place;
-    if (!st && data) rk_file_forget_old(path, data);
+    if (!st && data && !rk_store_reads(m, path)) rk_file_forget_old(path, data);
     if (st && data && fresh) remove(data);
     rk_free(data);
     rk_free(packed);

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/note.h"
 #include "base/source.h"
 #include "onnx/names.h"
 #include "onnx/walk.h"
@@ -250,6 +251,8 @@ typedef struct words {
 
 static rk_status read_words(words *w, const rk_onnx *m, const Onnx__TensorProto *t, rk_error *err)
 {
+    char a[RK_QUOTE_SIZE], b[RK_QUOTE_SIZE];
+
     *w = (words){0};
     for (size_t i = 0; i < t->n_external_data; i++) {
         const Onnx__StringStringEntryProto *e = t->external_data[i];
@@ -263,6 +266,10 @@ static rk_status read_words(words *w, const rk_onnx *m, const Onnx__TensorProto 
             if (t->external_data[k]->key && strcmp(t->external_data[k]->key, key) == 0)
                 return bad_place(m, t, "its external data says a thing twice", err);
         if (at) *at = e->value ? e->value : "";
+        else
+            rk_note("%s: tensor '%s': '%s' of its external data is not looked at", m->shown,
+                    rk_quote(a, t->name ? t->name : "", t->name ? strlen(t->name) : 0),
+                    rk_quote(b, key, strlen(key)));
     }
     return w->location ? RK_OK : bad_place(m, t, "its external data has no location", err);
 }
@@ -323,6 +330,24 @@ rk_status rk_store_adopt(rk_onnx *m, const char *path, rk_source *own, rk_error 
     s->folder = rk_path_dir(path);
     if (!s->names || !s->folder) return out_of_memory(m, err);
     return rk_walk_tensors(m->proto, adopt_one, &a);
+}
+
+bool rk_store_reads(const rk_onnx *m, const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const size_t n = strlen(name);
+    bool same = false;
+
+    for (size_t i = 0; m->store && i < m->store->places && !same; i++) {
+        char *full = rk_path_join(m->store->folder, m->store->place[i]);
+        const char *last = strrchr(m->store->place[i], '/');
+        last = last ? last + 1 : m->store->place[i];
+        /* Also a file that an earlier run could have made beside `path`. */
+        same = !full || rk_path_same(full, path) ||
+               (strncmp(last, name, n) == 0 && last[n] == '.' && strlen(last) == n + 22);
+        rk_free(full);
+    }
+    return same;
 }
 
 size_t rk_store_files(const rk_onnx *m) { return m->store ? m->store->places : 0; }

@@ -26,6 +26,8 @@ rk_status rk_tensor_read(rk_tensor_data *d, void *out, size_t offset, size_t byt
 void rk_tensor_close(rk_tensor_data *d);
 
 bool rk_tensor_stored(const Onnx__TensorProto *t);
+/* True when writing to `path` would touch external data of the model. */
+bool rk_store_reads(const rk_onnx *m, const char *path);
 /* A new tensor of another name and type over the same stored data; rounded when it is saved. NULL
  * when out of memory. */
 Onnx__TensorProto *rk_tensor_stored_as(const Onnx__TensorProto *t, const char *name,
