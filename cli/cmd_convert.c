@@ -26,6 +26,17 @@ static json_t *grouped(const json_t *kept)
     return groups;
 }
 
+/* For a person: only constants that were clamped; that some numbers of a weight vanish is usual. */
+static json_t *clamped_only(const json_t *constants)
+{
+    json_t *out = json_array(), *one;
+    size_t i;
+
+    json_array_foreach((json_t *)(uintptr_t)constants, i, one)
+        if (json_integer_value(json_object_get(one, "clamped"))) json_array_append(out, one);
+    return out;
+}
+
 static int run(cli_args *a)
 {
     static const char *const types[] = {"fp16", "bf16", "int8", NULL};
@@ -56,6 +67,9 @@ static int run(cli_args *a)
     if (!result) return CLI_FAILED;
     if (a->json) cli_put_json(stdout, result);
     else {
+        if (json_object_get(result, "constants"))
+            json_object_set_new(result, "constants",
+                                clamped_only(json_object_get(result, "constants")));
         json_object_set_new(result, "kept_float", grouped(json_object_get(result, "kept_float")));
         cli_put_object(stdout, result);
         cli_say(a, "wrote %s: %s -> %s", o.out, cli_bytes(in, cli_num(result, "bytes.in")),

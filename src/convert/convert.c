@@ -81,7 +81,7 @@ rk_status rk_convert(char **json, const rk_convert_options *o, rk_error *err)
     if (st) goto done;
     if (json_object_set_new(report, "bytes",
                             json_pack("{s:I, s:I}", "in", (json_int_t)m->bytes, "out",
-                                      (json_int_t)rk_onnx_size(m))) ||
+                                      (json_int_t)rk_onnx_size_at(m, o->out))) ||
         !(text = rk_json_text(report, 0))) {
         st = rk_fail(err, RK_E_MEMORY, "out of memory");
         goto done;

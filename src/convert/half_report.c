@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/note.h"
 
 enum {
@@ -20,12 +21,33 @@ static bool half_mover(const rk_half_plan *p, size_t i)
     return p->node[i] == RK_HN_MOVER && p->cell_half[p->first_cell[i]];
 }
 
+/* One warning for all of them. */
+static int warn_unknown(const json_t *unknown, const rk_half_plan *p)
+{
+    char q[RK_QUOTE_SIZE], d[RK_QUOTE_SIZE];
+    rk_buffer list = {0};
+    json_t *one;
+    size_t k;
+
+    json_array_foreach((json_t *)(uintptr_t)unknown, k, one) {
+        const char *op = json_string_value(json_object_get(one, "op"));
+        const char *domain = json_string_value(json_object_get(one, "domain"));
+        rk_buffer_printf(&list, "%s'%s'%s%s%s", k ? ", " : "", rk_quote(q, op, strlen(op)),
+                         *domain ? " of domain '" : "", rk_quote(d, domain, strlen(domain)),
+                         *domain ? "'" : "");
+    }
+    if (list.length)
+        rk_note("%s: nobody knows these operators; they stay float: %s", p->m->shown, list.data);
+    const int bad = list.failed;
+    rk_buffer_free(&list);
+    return bad;
+}
+
 /* Operators without a schema, once each: they pass through in float. */
 static int count_unknown(json_t *unknown, const rk_half_plan *p, size_t i)
 {
     const Onnx__NodeProto *n = p->s->node[i].proto;
     const char *op = n->op_type ? n->op_type : "", *domain = n->domain ? n->domain : "";
-    char shown[RK_QUOTE_SIZE], q[RK_QUOTE_SIZE], d[RK_QUOTE_SIZE];
     size_t k;
     json_t *one;
 
@@ -35,9 +57,6 @@ static int count_unknown(json_t *unknown, const rk_half_plan *p, size_t i)
             return json_object_set_new(
                 one, "nodes", json_integer(json_integer_value(json_object_get(one, "nodes")) + 1));
     if (json_array_size(unknown) >= LISTED) return 0;
-    rk_note("%s: node '%s': operator '%s'%s%s%s is not known; it stays float", p->m->shown,
-            rk_scope_shown(shown, p->s, i), rk_quote(q, op, strlen(op)),
-            *domain ? " of domain '" : "", rk_quote(d, domain, strlen(domain)), *domain ? "'" : "");
     return json_array_append_new(unknown, json_pack("{s:s, s:s, s:i}", "op", op, "domain", domain,
                                                     "nodes", 1));
 }
@@ -64,6 +83,7 @@ rk_status rk_half_report_plan(json_t *report, const rk_half_plan *p, rk_error *e
                                              p->why[i] ? p->why[i] : "asked for"));
         }
     }
+    bad = bad || warn_unknown(unknown, p);
     bad = bad || json_object_set_new(report, "nodes",
                                      json_pack("{s:I, s:I}", "half", (json_int_t)half, "float",
                                                (json_int_t)stay));

@@ -6,10 +6,11 @@
 #include "base/mem.h"
 #include "onnx/graph.h"
 #include "onnx/names.h"
-#include "onnx/scope.h"
 #include "onnx/infer.h"
 #include "onnx/infer_rules.h"
+#include "onnx/scope.h"
 #include "onnx/store.h"
+#include "onnx/walk.h"
 
 enum { METADATA_SHOWN = 512 };
 
@@ -22,20 +23,28 @@ static int count_in(json_t *counts, const char *key)
                                json_integer((old ? json_integer_value(old) : 0) + 1));
 }
 
-static json_t *operators(const Onnx__GraphProto *g)
+/* Of every graph: bodies too. */
+static rk_status count_operators(Onnx__GraphProto *g, void *o)
 {
-    json_t *o = json_object();
     char name[RK_QUOTE_SIZE * 2];
 
-    for (size_t i = 0; o && i < g->n_node; i++) {
+    for (size_t i = 0; i < g->n_node; i++) {
         const Onnx__NodeProto *n = g->node[i];
         const bool other = n->domain && *n->domain;
         snprintf(name, sizeof name, "%s%s%s", other ? n->domain : "", other ? ":" : "",
                  n->op_type ? n->op_type : "");
-        if (count_in(o, name)) {
-            json_decref(o);
-            return NULL;
-        }
+        if (count_in(o, name)) return RK_E_MEMORY;
+    }
+    return RK_OK;
+}
+
+static json_t *operators(const rk_onnx *m)
+{
+    json_t *o = json_object();
+
+    if (o && rk_walk_graphs(m->proto->graph, count_operators, o)) {
+        json_decref(o);
+        return NULL;
     }
     return o;
 }
@@ -46,33 +55,43 @@ static int add_to(json_t *o, const char *key, json_int_t n)
     return json_object_set_new(o, key, json_integer((old ? json_integer_value(old) : 0) + n));
 }
 
-static json_t *initializers(const rk_onnx *m)
-{
-    const Onnx__GraphProto *g = m->proto->graph;
-    json_t *o = json_object();
+typedef struct weighing {
+    const rk_onnx *m;
+    json_t *types;
+} weighing;
 
-    for (size_t i = 0; o && i < g->n_initializer; i++) {
+static rk_status weigh(Onnx__GraphProto *g, void *user)
+{
+    const weighing *w = user;
+
+    for (size_t i = 0; i < g->n_initializer; i++) {
         const char *type = rk_onnx_type_name(g->initializer[i]->data_type);
-        json_t *entry = json_object_get(o, type);
+        json_t *entry = json_object_get(w->types, type);
         rk_tensor_data d;
-        size_t item;
         if (!entry) {
             entry = json_object();
-            if (json_object_set_new(o, type, entry)) goto fail;
+            if (json_object_set_new(w->types, type, entry)) return RK_E_MEMORY;
         }
-        if (rk_tensor_open(&d, m, g->initializer[i], NULL)) d.view.bytes = 0;
+        if (rk_tensor_open(&d, w->m, g->initializer[i], NULL)) d.view.bytes = 0;
         rk_tensor_close(&d);
-        const rk_tensor t = d.view;
-        item = rk_dtype_size(t.type);
+        const size_t item = rk_dtype_size(d.view.type);
         if (add_to(entry, "tensors", 1) ||
-            add_to(entry, "elements", item ? (json_int_t)(t.bytes / item) : 0) ||
-            add_to(entry, "bytes", (json_int_t)t.bytes))
-            goto fail;
+            add_to(entry, "elements", item ? (json_int_t)(d.view.bytes / item) : 0) ||
+            add_to(entry, "bytes", (json_int_t)d.view.bytes))
+            return RK_E_MEMORY;
     }
-    return o;
-fail:
-    json_decref(o);
-    return NULL;
+    return RK_OK;
+}
+
+static json_t *initializers(const rk_onnx *m)
+{
+    weighing w = {m, json_object()};
+
+    if (w.types && rk_walk_graphs(m->proto->graph, weigh, &w)) {
+        json_decref(w.types);
+        return NULL;
+    }
+    return w.types;
 }
 
 static json_t *shape(const Onnx__TensorShapeProto *s)
@@ -226,7 +245,7 @@ rk_status rk_onnx_describe(json_t **out, const rk_onnx *m, rk_error *err)
                      "opset", (json_int_t)rk_onnx_opset(m, ""),
                      "producer", p->producer_name ? p->producer_name : "",
                      "nodes", (json_int_t)g->n_node,
-                     "operators", operators(g), "initializers", initializers(m),
+                     "operators", operators(m), "initializers", initializers(m),
                      "inputs", values(g->input, g->n_input),
                      "outputs", values(g->output, g->n_output),
                      "quantised", quantised(m), "precision", precision(m), "external_files",

@@ -240,7 +240,8 @@ static rk_status write_data(fattening *f, const char *path, size_t size, char **
     return st;
 }
 
-static rk_status write_model(fattening *f, const char *path, size_t size, uint64_t *bytes)
+static rk_status write_model(fattening *f, const char *path, bool write, size_t size,
+                             uint64_t *bytes)
 {
     char name[RK_QUOTE_SIZE];
     rk_status st = walk(f, MEASURE, size, bytes);
@@ -249,9 +250,9 @@ static rk_status write_model(fattening *f, const char *path, size_t size, uint64
     if (*bytes >= FILE_LIMIT)
         return rk_fail(f->err, RK_E_FORMAT,
                        "%s: would be %llu bytes; an ONNX file must be smaller than 2 GiB",
-                       rk_quote(name, path ? path : "", path ? strlen(path) : 0),
+                       rk_quote(name, path, strlen(path)),
                        (unsigned long long)*bytes);
-    if (!path) return RK_OK;
+    if (!write) return RK_OK;
     st = rk_writer_open(&f->w, path, f->err);
     if (st) return st;
     uint64_t again;
@@ -261,9 +262,10 @@ static rk_status write_model(fattening *f, const char *path, size_t size, uint64
     return st;
 }
 
-rk_status rk_onnx_fatten(const rk_onnx *m, const char *path, bool split, uint64_t *bytes,
-                         rk_error *err)
+rk_status rk_onnx_fatten(const rk_onnx *m, const char *path, bool split, bool write,
+                         uint64_t *bytes, rk_error *err)
 {
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     const size_t size = onnx__model_proto__get_packed_size(m->proto);
     fattening f = {.m = m, .split = split, .err = err};
     uint8_t *packed = rk_malloc(size ? size : 1);
@@ -277,14 +279,15 @@ rk_status rk_onnx_fatten(const rk_onnx *m, const char *path, bool split, uint64_
         onnx__model_proto__pack(m->proto, packed);
         f.data = packed;
         /* Only the length of the place matters before it is known. */
-        if (split && !path) memset(f.location, 'x', HASH_DIGITS + 8);
-        if (split && path && strcmp(path, "-") == 0)
+        if (split && !write)
+            snprintf(f.location, sizeof f.location, "%s.%016llx.data", name, 0ULL);
+        if (split && write && strcmp(path, "-") == 0)
             st = rk_fail(err, RK_E_OUTPUT,
                          "%s: its data takes a second file, so the output must be a file too",
                          m->shown);
-        if (!st && split && path) st = write_data(&f, path, size, &data, &fresh);
+        if (!st && split && write) st = write_data(&f, path, size, &data, &fresh);
     }
-    if (!st) st = write_model(&f, path, size, bytes);
+    if (!st) st = write_model(&f, path, write, size, bytes);
     if (!st && f.split) *bytes += f.place;
     if (!st && data && !rk_store_reads(m, path)) rk_file_forget_old(path, data);
     if (st && data && fresh) remove(data);

@@ -72,6 +72,11 @@ static rk_status add_sources(hidden *h)
         if (v->initializer != RK_NONE) return complain(h, name, "is an initializer twice");
         v->initializer = i;
     }
+    for (size_t i = 0; i < g->n_sparse_initializer; i++) {   /* a value that is just there */
+        const Onnx__TensorProto *t = g->sparse_initializer[i]->values;
+        const rk_status st = t && t->name ? value_of(h, t->name, &v) : RK_OK;
+        if (st) return st;
+    }
     return RK_OK;
 }
 

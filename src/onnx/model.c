@@ -238,13 +238,15 @@ static bool splits(const rk_onnx *m)
     return rk_store_files(m) > 0;
 }
 
-uint64_t rk_onnx_size(const rk_onnx *m)
+uint64_t rk_onnx_size_at(const rk_onnx *m, const char *path)
 {
     uint64_t bytes = 0;
 
     if (!m->store) return onnx__model_proto__get_packed_size(m->proto);
-    return rk_onnx_fatten(m, NULL, splits(m), &bytes, NULL) ? 0 : bytes;
+    return rk_onnx_fatten(m, path, splits(m), false, &bytes, NULL) ? 0 : bytes;
 }
+
+uint64_t rk_onnx_size(const rk_onnx *m) { return rk_onnx_size_at(m, "model.onnx"); }
 
 rk_status rk_onnx_save(const rk_onnx *m, const char *path, rk_error *err)
 {
@@ -254,7 +256,7 @@ rk_status rk_onnx_save(const rk_onnx *m, const char *path, rk_error *err)
     sink s = {.base = {append}, .err = err};
     rk_status st;
 
-    if (m->store) return rk_onnx_fatten(m, path, splits(m), &written, err);
+    if (m->store) return rk_onnx_fatten(m, path, splits(m), true, &written, err);
     if (size >= FILE_LIMIT)
         return rk_fail(err, RK_E_FORMAT, "%s: would be %llu bytes; an ONNX file must be smaller "
                        "than 2 GiB", rk_quote(name, path, strlen(path)), (unsigned long long)size);

@@ -39,6 +39,8 @@ void rk_onnx_close(rk_onnx *m);   /* takes NULL */
 
 /* Bytes that rk_onnx_save would write; 0 when out of memory. */
 uint64_t rk_onnx_size(const rk_onnx *m);
+/* The same to the byte where the name of a second file is in the model too. */
+uint64_t rk_onnx_size_at(const rk_onnx *m, const char *path);
 /* Writes atomically; the same tree gives the same bytes. A model that had external data, or would
  * be 2 GiB or more, gets its large tensors in one file beside it (doc/FORMATS.md, "Large models").
  * RK_E_FORMAT when it would be 2 GiB or more all the same (nothing is written then). */

@@ -13,9 +13,9 @@ rk_status rk_onnx_slim(rk_buffer *out, const uint8_t *data, size_t size, const c
 
 /* Writes the model with the data of its marked tensors in place, in the tensor's own type, read and
  * rounded a piece at a time. `split`: that data goes to one file beside it, which is there before
- * the model is: a reader sees the old pair or the new one. *bytes: written in all. path NULL:
- * nothing is written, only *bytes is set. */
-rk_status rk_onnx_fatten(const rk_onnx *m, const char *path, bool split, uint64_t *bytes,
-                         rk_error *err);
+ * the model is: a reader sees the old pair or the new one. *bytes: written in all. Without
+ * `write` nothing is written, only *bytes is set. */
+rk_status rk_onnx_fatten(const rk_onnx *m, const char *path, bool split, bool write,
+                         uint64_t *bytes, rk_error *err);
 
 #endif

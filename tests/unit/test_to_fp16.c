@@ -130,6 +130,45 @@ static void test_keep(void **state)
     rk_onnx_close(m);
 }
 
+/* What may leave half's range is followed: which nodes stay float. */
+static void test_reach(void **state)
+{
+    static const struct {
+        const char *nodes, *floats;
+    } rows[] = {
+        {"a=Neg(x);b=Mul(a,a);c=Neg(b);d=Sqrt(c);y=Neg(d)", "b c d"},          /* a square */
+        {"a=Exp(x);b=Reshape(a,k);c=Neg(b);d=Tanh(c);y=Neg(d)", "a b c d"},    /* bounded again */
+        {"a=Neg(x);b=Mul(a,h);c=Add(b,x);d=Softmax(c);y=Neg(d)", "b c d"},     /* huge */
+        {"a=Mul(x,h);b=MatMul(a,a);y=Neg(b)", "a b"},                          /* a product */
+        {"a=Neg(x);b=Max(a,t);c=Expand(b,k);y=Div(x,c)", "b c y"},             /* kept from zero */
+        {"a=Neg(x);b=Reciprocal(a);c=Mul(x,b);y=Neg(c)", "b c"},               /* a normalisation */
+        {"s=Size(x);f=Cast[to:1](s);a=Div(x,f);y=Neg(a)", "a"},                /* a count */
+        {"a=Max(x,h);y=Neg(a)", ""},                                           /* a limit */
+        {"a=Sqrt(x);b=Reshape(a,k);y=Sqrt(b)", "a b y"},                       /* a mover */
+        {"a=Neg(x);b=Reshape(a,k);y=Sqrt(b)", "y"},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        rk_onnx *m = onnx_text_model(17, rows[i].nodes);
+        rk_build b = {m->proto->graph, false};
+        const int64_t k = -1;
+        char got[64] = "";
+        size_t n;
+        json_t *one;
+        rk_add_vector_i64(&b, "k", &k, 1);
+        rk_add_scalar_f32(&b, "h", 1e9f);
+        rk_add_scalar_f32(&b, "t", 1e-12f);
+        json_t *report = half(m, &plain);
+        json_array_foreach(json_object_get(report, "kept_float"), n, one)
+            snprintf(got + strlen(got), sizeof got - strlen(got), "%s%s", n ? " " : "",
+                     json_string_value(json_object_get(one, "node")));
+        if (strcmp(got, rows[i].floats) != 0) fail_msg("%s: '%s'", rows[i].nodes, got);
+        json_decref(report);
+        rk_onnx_close(m);
+    }
+}
+
 static void test_half_tensor(void **state)
 {
     static const struct {
@@ -330,7 +369,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_casts),       cmocka_unit_test(test_keep),
-        cmocka_unit_test(test_half_tensor), cmocka_unit_test(test_int8),
+        cmocka_unit_test(test_half_tensor), cmocka_unit_test(test_reach),
+        cmocka_unit_test(test_int8),
         cmocka_unit_test(test_convert),     cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
