@@ -55,9 +55,8 @@ def rows_of_operators():
     put(good(nodes=odd))
     code, _, error, _ = run("convert", FILE, "-o", OUT, "--to", "fp16", "--json")
     check("OX-04 unknown: converted", code == 0, f"{code} {error}")
-    lines = [x for x in error.splitlines() if b"Odd" in x]
-    check("OX-04: a line for each operator, names escaped", len(lines) == 2 and b"Odd\\x1b[31m" in lines[0]
-          and b"Odder" in lines[1] and all(plain(x + b"\n") for x in lines), repr(error))
+    check("OX-04: one line, each of them once, escaped", plain(error) and error.count(b"Odder") == 1
+          and b"'Odd\\x1b[31m'" in error, repr(error))
     data = FILE.parent / "rows.tsv"
     data.write_text(EVAL_ROWS, encoding="utf-8")
     refused("OX-04 to run", None, ".", "eval", FILE, "--data", data)
@@ -205,9 +204,10 @@ def rows_of_sparse_tensors():
     accepted("good", sparse([0, 3], [8]))
     for row, m in (("past the end", sparse([8], [8])), ("negative", sparse([-1], [8])),
                    ("not in order", sparse([3, 1], [8])), ("twice", sparse([3, 3], [8])),
-                   ("a huge shape", sparse([0], [1 << 40])), ("an overflow", sparse([0], [1 << 40, 1 << 40])),
+                   ("an overflow", sparse([0], [1 << 40, 1 << 40])),
                    ("fewer indices", sparse([[0, 1]], [2, 2], [2, 1]))):
         refused(f"OX-18 sparse, {row}", m, "'w'|sparse|at")
+    harmless("OX-18 sparse, a huge shape", sparse([0], [1 << 40]))      # nobody makes it dense here
 
 
 def quantised(scale, zero, axis=None, rows=(2, 3), zero_kind=T.INT8):
