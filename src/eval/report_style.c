@@ -100,6 +100,7 @@ static const char *const style[] = {
     ".beside{display:grid;gap:1.8rem 2.5rem;align-content:start;",
     "grid-template-columns:minmax(0,1fr)}",
     ".stack .beside{grid-template-columns:repeat(auto-fit,minmax(min(100%,22rem),1fr))}",
+    ".data td small{white-space:normal}",
     ".hashes{margin-top:1.4rem;max-width:none;table-layout:fixed}",
     ".hashes th:first-child{width:38%;overflow-wrap:anywhere}.hashes td{white-space:normal}",
     ".pairs{list-style:none;margin:0;padding:0;display:grid;gap:1rem 2.2rem;",

@@ -109,7 +109,7 @@ class Browser:
         shutil.rmtree(self.profile, ignore_errors=True)
 
 
-# Boxes of texts of one chart that lie over each other, and what sticks out on the right.
+# Boxes of texts of one chart that lie over each other, and what is out on the right.
 LOOK = """(() => {
   const faults = [], wide = innerWidth;
   for (const e of document.body.querySelectorAll('*')) {
@@ -117,6 +117,9 @@ LOOK = """(() => {
     if (r.width && r.right > wide + 1 && !e.closest('.wide'))
       faults.push('sticks out on the right: ' + e.tagName + ' ' + e.textContent.slice(0, 40));
   }
+  for (const e of document.querySelectorAll('.data'))
+    if (e.parentElement.scrollWidth > e.parentElement.clientWidth + 1)
+      faults.push('the table of the data is cut on the right');
   for (const svg of document.querySelectorAll('svg')) {
     const texts = [...svg.querySelectorAll('text')].map(e => [e, e.getBoundingClientRect()]);
     for (let i = 0; i < texts.length; i++)
