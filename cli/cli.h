@@ -218,10 +218,10 @@ void cli_put_seeds(FILE *to, const json_t *result);
 #define CLI_TRAIN_OPTIONS                                                                          \
     {"epochs", "N", "3", "times through the training rows", 0},                                    \
     {"batch", "N", "16", "rows per step", 0},                                                      \
-    {"lr", "X", "2e-5; 5e-5 below 768 wide", "largest learning rate; it falls to 0", 0},       \
+    {"lr", "X", "2e-5; 5e-5 below 768 wide", "largest learning rate", 0},                          \
     {"weight-decay", "X", "0.01", "AdamW's decay of matrices and tables", 0},                      \
     {"warmup", "X", "0", "steps of rising rate; below 1 a share of all steps", 0},                 \
-    {"schedule", "linear|cosine|constant", "linear", "how the rate goes on from there", 0},         \
+    {"schedule", "linear|cosine|constant", "linear", "how the rate goes on from there", 0},        \
     {"layer-decay", "X", "1", "rate of a layer as a share of that of the one above", 0},           \
     {"accumulate", "N", "1", "batches that make one step", 0},                                     \
     {"patience", "N", NULL, "end after N epochs without a better one (default: never)", 0},        \
@@ -240,7 +240,7 @@ void cli_train_options(cli_args *a, rk_train_options *o);
 /* What training for FP16 or INT8 has besides. */
 #define CLI_QAT_OPTIONS                                                                            \
     {"qat-delay", "X", "0", "steps in float before it acts; below 1 a share of all", 0},           \
-    {"observer", "minmax|percentile|mse", "minmax", "int8: how a batch's range is taken", 0},        \
+    {"observer", "minmax|percentile|mse", "minmax", "int8: how a batch's range is taken", 0},      \
     {"percentile", "P", "99.99", "int8: of --observer percentile, at both ends", 0},               \
     {"learn-ranges", NULL, NULL, "int8: train the scales too (LSQ), instead of freezing them", 0}, \
     {"distill", "X", "0", "share of the loss that is a teacher's", 0},                             \

@@ -56,14 +56,16 @@ static void mark_best(json_t *past)
 
     json_array_foreach(json_object_get(past, "epochs"), i, epoch)
     {
+        static const char *const field[] = {"epoch", "valid_accuracy", "valid_f1_weighted"};
         const bool kept = cli_num(epoch, "epoch") == cli_num(past, "best_epoch");
+        json_t *best;
+
         json_object_set_new(epoch, "kept", json_boolean(kept));
-        if (kept)
-            json_object_set_new(past, "best",
-                                json_pack("{s:O, s:O, s:O}", "epoch", json_object_get(epoch, "epoch"),
-                                          "valid_accuracy", json_object_get(epoch, "valid_accuracy"),
-                                          "valid_f1_weighted",
-                                          json_object_get(epoch, "valid_f1_weighted")));
+        if (!kept) continue;
+        best = json_object();
+        for (size_t k = 0; k < 3; k++)
+            json_object_set(best, field[k], json_object_get(epoch, field[k]));
+        json_object_set_new(past, "best", best);
     }
 }
 

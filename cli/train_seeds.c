@@ -1,5 +1,5 @@
-/* ringkas train --seeds: the same training with several seeds, each in a folder of its own, and what
- * they have in common. */
+/* ringkas train --seeds: the same training with several seeds, each in a folder of its own, and
+ * what they have in common. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -21,14 +21,13 @@ static rk_status layer_forward(rk_net *net, const rk_batch *batch, size_t l, rk_
     rk_attend(net, batch, a, l);
 
     rk_input_make(net, &a->in_attn, a->ctx, site + RK_SITE_ATTN, t, h);
-    st = rk_linear(net, a->res1, &a->in_attn, w->attn_w, w->attn_b, t, h, h,
-                   half + RK_HALF_ATTN, err);
+    st = rk_linear(net, a->res1, &a->in_attn, w->attn_w, w->attn_b, t, h, h, half + RK_HALF_ATTN,
+                   err);
     if (st) return st;
     rk_drop(net, batch, a->res1, a->keep1, net->dropout_hidden, place + 1, t, h);
     rk_sum(net, a->res1, a->res1, a->x, t, h);
     rk_round(net, a->res1, t, h, half + RK_HALF_RES1);
-    rk_norm(net, a->h, a->mean1, a->rstd1, a->res1, w->ln1_w, w->ln1_b, t,
-            half + RK_HALF_H);
+    rk_norm(net, a->h, a->mean1, a->rstd1, a->res1, w->ln1_w, w->ln1_b, t, half + RK_HALF_H);
 
     rk_input_make(net, &a->in_inter, a->h, site + RK_SITE_INTER, t, h);
     st = rk_linear(net, a->u, &a->in_inter, w->inter_w, w->inter_b, t, c->inner, h,
@@ -42,14 +41,13 @@ static rk_status layer_forward(rk_net *net, const rk_batch *batch, size_t l, rk_
     rk_round(net, a->g, t, c->inner, half + RK_HALF_G);
 
     rk_input_make(net, &a->in_out, a->g, site + RK_SITE_OUT, t, c->inner);
-    st = rk_linear(net, a->res2, &a->in_out, w->out_w, w->out_b, t, h, c->inner,
-                   half + RK_HALF_OUT, err);
+    st = rk_linear(net, a->res2, &a->in_out, w->out_w, w->out_b, t, h, c->inner, half + RK_HALF_OUT,
+                   err);
     if (st) return st;
     rk_drop(net, batch, a->res2, a->keep2, net->dropout_hidden, place + 2, t, h);
     rk_sum(net, a->res2, a->res2, a->h, t, h);
     rk_round(net, a->res2, t, h, half + RK_HALF_RES2);
-    rk_norm(net, out, a->mean2, a->rstd2, a->res2, w->ln2_w, w->ln2_b, t,
-            half + RK_HALF_X);
+    rk_norm(net, out, a->mean2, a->rstd2, a->res2, w->ln2_w, w->ln2_b, t, half + RK_HALF_X);
     return RK_OK;
 }
 

@@ -168,8 +168,7 @@ rk_status rk_net_new(rk_net **out, const rk_bert_config *c, const rk_params *par
     net->acts = rk_calloc(c->layers, sizeof *net->acts);
     if (qat == RK_QAT_FP16) net->peak = rk_calloc(rk_half_places(c), sizeof *net->peak);
     if (qat == RK_QAT_INT8) net->histogram = rk_calloc(1, sizeof *net->histogram);
-    if (!net->acts || (qat == RK_QAT_FP16 && !net->peak) ||
-        (qat == RK_QAT_INT8 && !net->histogram))
+    if (!net->acts || (qat == RK_QAT_FP16 && !net->peak) || (qat == RK_QAT_INT8 && !net->histogram))
         st = rk_fail(err, RK_E_MEMORY, "out of memory for the network");
     if (!st) st = rk_matmul_new(&net->mm, err);
     if (!st && qat != RK_QAT_NONE) {
@@ -221,8 +220,7 @@ static void refresh_row(rk_net *net, size_t at, size_t cols, rk_half_counts *cou
 {
     enum { PIECE = 1024 };
     const float *x = net->params->block + at;
-    const float scale =
-        net->qat == RK_QAT_INT8 ? rk_scale_s8(net->loops->abs_max(x, cols)) : 1.0f;
+    const float scale = net->qat == RK_QAT_INT8 ? rk_scale_s8(net->loops->abs_max(x, cols)) : 1.0f;
     float y[PIECE];
 
     if (!net->w16) {

@@ -69,7 +69,7 @@ typedef struct rk_net {
     rk_observer observer;
     double percentile;       /* of RK_OBSERVER_PERCENTILE */
     rk_histogram *histogram; /* of the batch in hand, for the other observers */
-    double *dscale; /* [sites] INT8: the backward adds d loss / d ln scale; NULL: scales are fixed */
+    double *dscale; /* [sites] INT8: the backward adds d loss / d ln scale; NULL: fixed scales */
     bool asleep;    /* QAT does not act yet: rk_net_sleep */
     float *peak;    /* [rk_half_places] FP16: largest magnitudes seen before rounding */
     float dropout_hidden, dropout_attention, dropout_classifier;

@@ -14,9 +14,11 @@ size_t rk_half_places(const rk_bert_config *c)
 void rk_half_name(char out[96], const rk_bert_config *c, size_t place)
 {
     static const char *const part[RK_HALF_PER_LAYER] = {
-        "attention.self.qkv", "attention.self.scores", "attention.self.context",
-        "attention.output.dense", "attention.output.sum", "attention.output.LayerNorm",
-        "intermediate.dense", "intermediate.activation", "output.dense", "output.sum",
+        "attention.self.qkv",     "attention.self.scores",
+        "attention.self.context", "attention.output.dense",
+        "attention.output.sum",   "attention.output.LayerNorm",
+        "intermediate.dense",     "intermediate.activation",
+        "output.dense",           "output.sum",
         "output.LayerNorm"};
     static const char *const head[RK_HALF_HEAD] = {"bert.embeddings.LayerNorm", "bert.pooler.dense",
                                                    "bert.pooler.activation", "classifier"};

@@ -7,9 +7,9 @@ void rk_histogram_add(rk_histogram *h, const float *x, size_t n)
     const float per = (float)RK_HISTOGRAM_BINS / (h->max - h->min);
     for (size_t i = 0; i < n; i++) {
         const float at = (x[i] - h->min) * per;
-        const size_t bin = !(at > 0.0f)                       ? 0
+        const size_t bin = !(at > 0.0f)                     ? 0
                            : at >= (float)RK_HISTOGRAM_BINS ? RK_HISTOGRAM_BINS - 1
-                                                              : (size_t)at;
+                                                            : (size_t)at;
         h->count[bin]++;
     }
 }

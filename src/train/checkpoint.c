@@ -75,8 +75,8 @@ static rk_status checksum_file(char sum[HASH_TEXT], const char *path, rk_error *
     rk_reader *in = NULL;
     uint64_t hash = 0;
     size_t got = 1;
-    rk_status st = bytes ? rk_reader_open(&in, path, err)
-                         : rk_fail(err, RK_E_MEMORY, "out of memory");
+    rk_status st =
+        bytes ? rk_reader_open(&in, path, err) : rk_fail(err, RK_E_MEMORY, "out of memory");
 
     while (!st && got > 0) {
         st = rk_reader_read(in, bytes, PIECE, &got, err);
@@ -95,18 +95,18 @@ static json_t *identity(const rk_run *r)
     const rk_bert_config *c = &r->config;
     char train[HASH_TEXT], valid[HASH_TEXT], base[HASH_TEXT];
     json_t *more = rk_run_options_json(r);
-    json_t *j = json_pack("{s:s s:s s:s s:I s:I s:i s:i s:I s:I s:f s:f s:f s:f s:f s:I s:i s:I s:I s:I "
-                     "s:I s:I s:I}",
-                     "training data", hash_text(train, r->train_hash), "validation data",
-                     hash_text(valid, r->valid_hash), "base model", hash_text(base, r->base_hash),
-                     "steps", (json_int_t)r->total, "seed", (json_int_t)o->seed, "qat", (int)o->qat,
-                     "compute", (int)o->compute, "epochs", (json_int_t)o->epochs, "batch",
-                     (json_int_t)o->batch, "lr", r->lr, "weight decay", o->weight_decay, "warm-up",
-                     o->warmup, "dropout", o->dropout, "clip", o->clip, "max length",
-                     (json_int_t)r->max_length, "cleaning", (int)r->clean, "layers",
-                     (json_int_t)c->layers, "hidden", (json_int_t)c->hidden, "heads",
-                     (json_int_t)c->heads, "inner", (json_int_t)c->inner, "vocabulary",
-                     (json_int_t)c->vocab, "labels", (json_int_t)c->labels.count);
+    json_t *j = json_pack(
+        "{s:s s:s s:s s:I s:I s:i s:i s:I s:I s:f s:f s:f s:f s:f s:I s:i s:I s:I s:I "
+        "s:I s:I s:I}",
+        "training data", hash_text(train, r->train_hash), "validation data",
+        hash_text(valid, r->valid_hash), "base model", hash_text(base, r->base_hash), "steps",
+        (json_int_t)r->total, "seed", (json_int_t)o->seed, "qat", (int)o->qat, "compute",
+        (int)o->compute, "epochs", (json_int_t)o->epochs, "batch", (json_int_t)o->batch, "lr",
+        r->lr, "weight decay", o->weight_decay, "warm-up", o->warmup, "dropout", o->dropout, "clip",
+        o->clip, "max length", (json_int_t)r->max_length, "cleaning", (int)r->clean, "layers",
+        (json_int_t)c->layers, "hidden", (json_int_t)c->hidden, "heads", (json_int_t)c->heads,
+        "inner", (json_int_t)c->inner, "vocabulary", (json_int_t)c->vocab, "labels",
+        (json_int_t)c->labels.count);
 
     if (!j || !more || json_object_update(j, more)) {
         json_decref(j);
@@ -126,13 +126,13 @@ static json_t *learned_json(const rk_run *r)
 
 static json_t *state_json(const rk_run *r, json_t *files)
 {
-    return json_pack("{s:i s:o s:I s:I s:I s:f s:f s:f s:I s:f s:I s:b s:o s:O s:o}", "version", VERSION,
-                     "run", identity(r), "step", (json_int_t)r->step, "epoch", (json_int_t)r->epoch,
-                     "best_epoch", (json_int_t)r->best_epoch, "best_f1", r->best_f1,
-                     "best_accuracy", r->best_accuracy, "loss_sum", r->loss_sum, "loss_rows",
-                     (json_int_t)r->loss_rows, "seconds", r->seconds, "clamped",
-                     (json_int_t)r->clamped, "best_known", (int)r->best_known, "learned", learned_json(r),
-                     "epochs", r->epochs, "files", files);
+    return json_pack("{s:i s:o s:I s:I s:I s:f s:f s:f s:I s:f s:I s:b s:o s:O s:o}", "version",
+                     VERSION, "run", identity(r), "step", (json_int_t)r->step, "epoch",
+                     (json_int_t)r->epoch, "best_epoch", (json_int_t)r->best_epoch, "best_f1",
+                     r->best_f1, "best_accuracy", r->best_accuracy, "loss_sum", r->loss_sum,
+                     "loss_rows", (json_int_t)r->loss_rows, "seconds", r->seconds, "clamped",
+                     (json_int_t)r->clamped, "best_known", (int)r->best_known, "learned",
+                     learned_json(r), "epochs", r->epochs, "files", files);
 }
 
 /* The weights as they are; `all`: with the moments. */
@@ -324,8 +324,7 @@ static rk_status put_files(rk_run *r, const char *temp, rk_error *err)
         char *path, sum[HASH_TEXT];
         if (!wanted(r, i)) continue;
         path = rk_path_join(temp, file_name[i]);
-        st = path ? put_file(r, i, path, err)
-                  : rk_fail(err, RK_E_MEMORY, "out of memory");
+        st = path ? put_file(r, i, path, err) : rk_fail(err, RK_E_MEMORY, "out of memory");
         if (!st) st = checksum_file(sum, path, err);
         if (!st && json_object_set_new(files, file_name[i], json_string(sum)))
             st = rk_fail(err, RK_E_MEMORY, "out of memory");
@@ -407,13 +406,13 @@ static rk_status base_weights(rk_run *r, rk_error *err)
 
     if (r->step == 0) return RK_OK;
     st = rk_folder_open(&folder, r->o->model, true, err);
-    if (!st)
-        st = rk_params_load(r->params, &r->config, folder->weights, r->o->seed, &made, err);
+    if (!st) st = rk_params_load(r->params, &r->config, folder->weights, r->o->seed, &made, err);
     if (!st && rk_checksum(0, r->params->block, r->params->count * sizeof(float)) != r->base_hash)
-        st = rk_fail(err, RK_E_FORMAT,
-                     "%s: its weights have changed since training began; they are the best ones and "
-                     "are needed again",
-                     r->o->model);
+        st =
+            rk_fail(err, RK_E_FORMAT,
+                    "%s: its weights have changed since training began; they are the best ones and "
+                    "are needed again",
+                    r->o->model);
     rk_folder_close(folder);
     return st;
 }
@@ -509,9 +508,9 @@ static rk_status get_learned(rk_run *r, const json_t *s, const char *path, rk_er
 
 static rk_status get_counters(rk_run *r, const json_t *s, const char *path, rk_error *err)
 {
-    static const char *const field[] = {"step",          "epoch",    "best_epoch", "best_f1",
-                                        "best_accuracy", "loss_sum", "loss_rows",  "seconds",
-                                        "clamped"};
+    static const char *const field[] = {"step",      "epoch",         "best_epoch",
+                                        "best_f1",   "best_accuracy", "loss_sum",
+                                        "loss_rows", "seconds",       "clamped"};
     size_t clamped = 0, measured;
     json_t *epochs = json_object_get(s, "epochs");
     rk_status st = RK_OK;

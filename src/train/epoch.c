@@ -1,5 +1,5 @@
-/* The end of an epoch: how good it is on the validation rows, whether it is the best, and what people
- * should know of it. */
+/* The end of an epoch: how good it is on the validation rows, whether it is the best, and what
+ * people should know of it. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -60,8 +60,8 @@ static json_t *near_limit(const rk_run *r)
     for (size_t i = 0; list && i < rk_half_places(&r->config); i++) {
         if (r->net->peak[i] < 65504.0f / 8.0f) continue;
         rk_half_name(name, &r->config, i);
-        json_array_append_new(list, json_pack("{s:s s:f}", "tensor", name, "largest",
-                                              (double)r->net->peak[i]));
+        json_array_append_new(
+            list, json_pack("{s:s s:f}", "tensor", name, "largest", (double)r->net->peak[i]));
         rk_say(r, "fp16: %s reaches %g of 65504", name, (double)r->net->peak[i]);
     }
     return list;

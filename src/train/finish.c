@@ -68,8 +68,8 @@ static json_t *config_json(const rk_run *r)
 static rk_status save_weights(const rk_run *r, const char *folder, rk_error *err)
 {
     char *path = rk_path_join(folder, "model.safetensors");
-    const rk_status st = path ? rk_params_save(r->params, path, err)
-                              : rk_fail(err, RK_E_MEMORY, "out of memory");
+    const rk_status st =
+        path ? rk_params_save(r->params, path, err) : rk_fail(err, RK_E_MEMORY, "out of memory");
     rk_free(path);
     return st;
 }

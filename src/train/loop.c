@@ -48,15 +48,17 @@ static rk_status check_options(const rk_train_options *o, rk_error *err)
     if (!(o->dropout < 1.0) || !(o->warmup >= 0.0) || !(o->clip >= 0.0))
         return rk_fail(err, RK_E_ARG, "dropout must be below 1; warm-up and clip from 0 up");
     if (o->accumulate == 0 || !(o->layer_decay > 0.0 && o->layer_decay <= 1.0))
-        return rk_fail(err, RK_E_ARG, "at least 1 batch makes a step; layer decay is above 0, at "
-                                      "most 1");
+        return rk_fail(err, RK_E_ARG,
+                       "at least 1 batch makes a step; layer decay is above 0, at "
+                       "most 1");
     if (!(o->label_smoothing >= 0.0 && o->label_smoothing < 1.0))
         return rk_fail(err, RK_E_ARG, "label smoothing is from 0 to below 1");
     if (!(o->distill >= 0.0 && o->distill <= 1.0) || !(o->distill_temperature > 0.0) ||
         !(o->distill_hidden >= 0.0 && o->distill_hidden <= 1e9))
-        return rk_fail(err, RK_E_ARG,
-                       "distillation's share is from 0 to 1, its temperature above 0, the weight of "
-                       "hidden states from 0 up");
+        return rk_fail(
+            err, RK_E_ARG,
+            "distillation's share is from 0 to 1, its temperature above 0, the weight of "
+            "hidden states from 0 up");
     if (o->distill == 0.0 && (o->teacher || o->distill_hidden > 0.0))
         return rk_fail(err, RK_E_ARG, "a teacher needs a share of the loss");
     if (o->qat == RK_QAT_NONE && o->qat_delay != 0.0)
@@ -240,13 +242,14 @@ static rk_status result(char **json, const rk_run *r, rk_error *err)
 
     getrusage(RUSAGE_SELF, &usage);
     json_array_foreach(r->epochs, i, entry)
-        json_object_set_new(entry, "kept", json_boolean(json_integer_value(json_object_get(entry, "epoch")) ==
-                                                        (json_int_t)r->best_epoch));
+        json_object_set_new(entry, "kept",
+                            json_boolean(json_integer_value(json_object_get(entry, "epoch")) ==
+                                         (json_int_t)r->best_epoch));
     if (r->best_known)
         best = json_pack("{s:I s:f s:f}", "epoch", (json_int_t)r->best_epoch, "valid_accuracy",
                          r->best_accuracy, "valid_f1_weighted", r->best_f1);
-    j = json_pack("{s:I s:I s:f s:f s:I s:o? s:O s:o}", "rows", (json_int_t)r->train.rows,
-                  "steps", (json_int_t)r->step, "seconds", r->seconds, "rows_per_s",
+    j = json_pack("{s:I s:I s:f s:f s:I s:o? s:O s:o}", "rows", (json_int_t)r->train.rows, "steps",
+                  (json_int_t)r->step, "seconds", r->seconds, "rows_per_s",
                   r->seconds > 0.0 ? (double)r->step / (double)r->steps_per_epoch *
                                          (double)r->train.rows / r->seconds
                                    : 0.0,

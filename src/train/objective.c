@@ -31,7 +31,8 @@ static rk_status one_weight(rk_run *r, const char *part, size_t length, rk_error
                        quoted);
     weight = strtod(equal + 1, &end);
     if (end == equal + 1 || end != part + length || !(weight > 0.0 && weight <= 1e6))
-        return rk_fail(err, RK_E_ARG, "class weights: \"%s\": a weight is a number above 0", quoted);
+        return rk_fail(err, RK_E_ARG, "class weights: \"%s\": a weight is a number above 0",
+                       quoted);
     for (size_t i = 0; i < labels->count; i++) {
         if (strlen(labels->name[i]) != name || memcmp(labels->name[i], part, name) != 0) continue;
         r->class_weight[i] = weight;
@@ -70,11 +71,11 @@ json_t *rk_run_options_json(const rk_run *r)
     static const char *const schedule[] = {"linear", "constant", "cosine"};
     static const char *const observer[] = {"minmax", "percentile", "mse"};
     const rk_train_options *o = r->o;
-    json_t *j = json_pack("{s:s s:I s:f s:I s:f s:s}", "schedule", schedule[o->schedule],
-                          "accumulate", (json_int_t)o->accumulate, "layer_decay", o->layer_decay,
-                          "patience", (json_int_t)o->patience, "label_smoothing",
-                          o->label_smoothing, "class_weights",
-                          o->class_weights ? o->class_weights : "none");
+    json_t *j =
+        json_pack("{s:s s:I s:f s:I s:f s:s}", "schedule", schedule[o->schedule], "accumulate",
+                  (json_int_t)o->accumulate, "layer_decay", o->layer_decay, "patience",
+                  (json_int_t)o->patience, "label_smoothing", o->label_smoothing, "class_weights",
+                  o->class_weights ? o->class_weights : "none");
     json_t *quant = NULL, *distill = NULL;
     bool failed = !j;
 

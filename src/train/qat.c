@@ -13,8 +13,7 @@ enum { CALIBRATION_BATCHES = 64 };
 /* False: the caller wants to stop. */
 static bool tell(const rk_run *r, size_t done, size_t total)
 {
-    const rk_progress p = {
-        .kind = "calibrate", .done = done, .total = total, .seconds_left = -1.0};
+    const rk_progress p = {.kind = "calibrate", .done = done, .total = total, .seconds_left = -1.0};
     return !r->progress || r->progress(&p, r->user);
 }
 

@@ -34,7 +34,7 @@ typedef struct rk_run {
     rk_encoded train, valid;
     uint64_t train_hash, valid_hash; /* of the encoded rows */
     rk_data_report data;
-    char *about;        /* a line for people, said once nothing can be refused any more */
+    char *about; /* a line for people, said once nothing can be refused any more */
 
     rk_params *params, *grad;
     uint64_t base_hash;              /* of params before the first step */
@@ -63,9 +63,9 @@ typedef struct rk_run {
     json_t *epochs;      /* one object an epoch, for ringkas.json and the report */
     rk_half_counts half; /* FP16: of the last step, weights and activations */
     uint64_t clamped;    /* FP16: values past the range, all steps */
-    double seconds;   /* of training, resumed parts included */
-    int lock;         /* file descriptor of OUT/.lock, -1 for none */
-    void *log;        /* FILE of training.jsonl */
+    double seconds;      /* of training, resumed parts included */
+    int lock;            /* file descriptor of OUT/.lock, -1 for none */
+    void *log;           /* FILE of training.jsonl */
 } rk_run;
 
 /* data.c */
@@ -80,7 +80,7 @@ void rk_run_order(const rk_run *r, size_t epoch, uint32_t *order);
  * caller's. */
 rk_status rk_run_validate(rk_run *r, rk_metrics *m, double *loss, rk_error *err);
 
-/* epoch.c: measures r->epoch (0: what QAT starts from), lists it, and keeps it if it is the best. */
+/* epoch.c: measures r->epoch (0: what QAT starts from), lists it, keeps it if it is the best. */
 rk_status rk_run_look(rk_run *r, rk_error *err);
 
 /* qat.c: ranges from the first batches, before any training. */
@@ -100,9 +100,9 @@ typedef struct rk_figures {
 } rk_figures;
 typedef struct rk_update { /* memory that updates share; zero it first */
     rk_gather gather;
-    size_t rows;        /* of the batch in hand */
-    float *dlogits;     /* [batch, labels] */
-    float *dlast;       /* [tokens, hidden], distillation of hidden states */
+    size_t rows;    /* of the batch in hand */
+    float *dlogits; /* [batch, labels] */
+    float *dlast;   /* [tokens, hidden], distillation of hidden states */
     size_t dlast_tokens;
 } rk_update;
 rk_status rk_run_update(rk_run *r, rk_update *u, const uint32_t *order, size_t first, size_t rows,

@@ -78,8 +78,10 @@ rk_status rk_teacher_open(rk_teacher **out, const rk_run *r, const rk_rows *vali
                         r->o->compute == RK_COMPUTE_BF16 ? RK_DT_BF16 : RK_DT_F32, RK_QAT_NONE,
                         NULL, err);
     rk_folder_close(folder);
-    if (st) rk_teacher_close(t);
-    else *out = t;
+    if (st)
+        rk_teacher_close(t);
+    else
+        *out = t;
     return st;
 }
 

@@ -140,7 +140,8 @@ for part in ranges.safetensors best_ranges.safetensors best_epoch best_known los
     rm -rf lacking
     cp -r int8 lacking
     lacks lacking $part
-    refuse_resume "lacking/.*\"$part\" must be (a number|true or false)|lacking/.*\"$part\" must list 0 scales|lacking/.*must list $part\$" lacking \
+    wrong="\"$part\" must (be (a number|true or false)|list 0 scales)|must list $part\$"
+    refuse_resume "lacking/.*($wrong)" lacking \
         --qat int8
 done
 resume int8 --qat int8

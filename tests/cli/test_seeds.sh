@@ -30,10 +30,11 @@ run 0 "${args[@]}" --out many --seeds 3,2 --resume
 check "a seed that was done stays" [ "$before" = "$(stat -c %Y.%i many/seed-3/model.safetensors)" ]
 check "the other is trained" [ -e many/seed-2/model.safetensors ]
 for list in 1,1 1, ,1 x 1,-2 99999999999999999999; do
-    refuse 2 "^ringkas: train: --seeds $list: different whole numbers" "${args[@]}" --out no --seeds "$list"
+    refuse 2 "^ringkas: train: --seeds $list: different whole numbers" "${args[@]}" --out no \
+        --seeds "$list"
 done
 refuse 2 'either --seed or --seeds' "${args[@]}" --out no --seeds 1 --seed 2
-refuse 2 'train: --observer and --learn-ranges are of --qat int8' "${args[@]}" --out no --observer mse
+refuse 2 'train: --observer and --learn-ranges are of' "${args[@]}" --out no --observer mse
 refuse 2 'train: --qat-delay is of --qat' "${args[@]}" --out no --qat-delay 5
 refuse 2 'a teacher needs a share' "${args[@]}" --out no --teacher start
 refuse 2 'class weights: "x=2": there is no such label' "${args[@]}" --out no --class-weights x=2

@@ -25,7 +25,8 @@ check "the state that is kept" [ -e far/checkpoint-1/state.json ]
 for qat in fp16 int8; do
     run 0 train --model start --train train.tsv --valid valid.tsv --threads 1 --out only-$qat \
         --epochs 0 --qat $qat
-    check "$qat: a line for people" grep -q '^epoch 0 (the start, not trained for this): train loss none, valid loss [0-9]' "$err"
+    check "$qat: a line for people" grep -q \
+        '^epoch 0 (the start, not trained for this): train loss none, valid loss [0-9]' "$err"
     check "$qat: the table" grep -Eq '^ *0 +- +[0-9.]+ ' "$out"
     check "$qat: ringkas.json" grep -q '"train_loss": null' only-$qat/ringkas.json
     run 0 train --model start "${common[@]}" --out only-$qat --epochs 0 --qat $qat --json

@@ -115,7 +115,8 @@ class Twin:
                       self.r(self.drop(f"keep.{i}.1", self.linear(f"{at}.attention.output.dense", ctx)) + x))
         u = self.linear(f"{at}.intermediate.dense", self.site(f"{at}.intermediate.dense.input", a))
         g = self.site(f"{at}.output.dense.input", self.r(torch.nn.functional.gelu(u)))
-        return self.norm(f"{at}.output.LayerNorm", self.r(self.drop(f"keep.{i}.2", self.linear(f"{at}.output.dense", g)) + a))
+        y = self.drop(f"keep.{i}.2", self.linear(f"{at}.output.dense", g))
+        return self.norm(f"{at}.output.LayerNorm", self.r(y + a))
 
     def embedded(self, ids):
         e = "bert.embeddings"

@@ -1,15 +1,17 @@
 /* links: base compute quant text file eval encoder train */
 /* Runs one batch through the training network of a model folder and writes logits and gradients.
  *
- * usage: net_probe FOLDER IN.safetensors OUT.safetensors COMPUTE QAT RANGES.safetensors [KEY=VALUE]..
+ * usage: net_probe FOLDER IN.safetensors OUT.safetensors COMPUTE QAT RANGES.safetensors
+ *        [KEY=VALUE]..
  *   IN: ids I32 [T], starts I32 [R + 1], labels I32 [R]
  *   COMPUTE: f32 or bf16; QAT: none, fp16, int8 (ranges observed on this batch and written to
  * RANGES)
- *   KEYs: smoothing, weights (by comma), split (rows of a first batch; the rest is a second one whose
- * gradients are added), dropout (all three rates; its masks are written), teacher (a folder) with
- * share, temperature and hidden, learn (1: gradients of the scales are written)
- *   OUT: "logits" [R, L], "grad.<name>" of the mean cross-entropy, dropout off, and
- * "layer.<l>.x" [T, H], the input of layer l (of layer L: the output of the last) */
+ *   KEYs: smoothing, weights (by comma), split (rows of a first batch; the rest is a second one
+ * whose gradients are added), dropout (all three rates; its masks are written), teacher (a folder)
+ * with share, temperature and hidden, learn (1: gradients of the scales are written)
+ *   OUT: "logits" [R, L] of the last batch, "figures" (loss, sum of weights), "grad.<name>",
+ * "keep.*", "dscale", "embedded" and "layer.<l>.x" [T, H], the input of layer l (of layer L: the
+ * output of the last) */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,8 +71,8 @@ static size_t masks(rk_tensor *t, char (*names)[128], const rk_net *net)
         }
     }
     t[n++] = (rk_tensor){"keep.embedded", RK_DT_U8, 1, {wide}, net->keep_emb, wide};
-    t[n++] = (rk_tensor){"keep.pooled", RK_DT_U8, 1, {net->rows * h}, net->keep_pooled,
-                         net->rows * h};
+    t[n++] =
+        (rk_tensor){"keep.pooled", RK_DT_U8, 1, {net->rows * h}, net->keep_pooled, net->rows * h};
     return n;
 }
 
@@ -109,11 +111,12 @@ static void save(const char *path, const rk_net *net, const rk_params *grad, con
                                net->tokens * h * sizeof(float)};
     }
     t[n - 3] = (rk_tensor){"figures", RK_DT_F32, 1, {2}, figures, 2 * sizeof *figures};
-    t[n - 2] = (rk_tensor){"dscale", RK_DT_F32, 1, {rk_site_count(net->config)}, dscale,
-                           rk_site_count(net->config) * sizeof *dscale};
+    t[n - 2] = (rk_tensor){"dscale", RK_DT_F32,
+                           1,        {rk_site_count(net->config)},
+                           dscale,   rk_site_count(net->config) * sizeof *dscale};
     if (net->dropout_hidden > 0.0f) n += masks(t + n, names + n, net);
     t[fixed - 1] = (rk_tensor){"embedded",       RK_DT_F32, 2,
-                           {net->tokens, h}, net->emb,  net->tokens * h * sizeof(float)};
+                               {net->tokens, h}, net->emb,  net->tokens * h * sizeof(float)};
     if (rk_safetensors_save(path, t, n, NULL, &err)) fail(&err);
     free(t);
     free(names);

@@ -2,11 +2,11 @@
 /* Trains from the command line without the program, for tests of the training library alone.
  *
  * usage: train_probe KEY=VALUE...   keys: model train valid out qat epochs batch lr warmup dropout
- * clip schedule (a number) accumulate layer_decay patience smoothing class_weights observer (a number)
- * learn delay distill hidden_loss max_length max_steps save_every seed compute clean resume stop_at rows init layers hidden
- * heads vocab init=DIR makes a random model there first. stop_at=N asks to stop after step N,
- * stop_kind=calibrate after N batches of calibration.
- * Prints the result's JSON. Exit 0, or 10 + the status. */
+ * clip schedule (a number) accumulate layer_decay patience smoothing class_weights observer (a
+ * number) learn delay distill hidden_loss max_length max_steps save_every seed compute clean resume
+ * stop_at rows init layers hidden heads vocab. init=DIR makes a random model there first. stop_at=N
+ * asks to stop after step N, stop_kind=calibrate after N batches of calibration. Prints the
+ * result's JSON. Exit 0, or 10 + the status. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
