@@ -91,7 +91,7 @@ def gates(base, other, pair):
            ask("compare", base, other, "--data", TEST, "--confident", want=2)[1])
 
 
-def several(base, half, broken):
+def several(base, half, broken, folder):
     got = answer("compare", base, half, broken, "--data", TEST, "--max-drop", 3, want=3)
     models, pairs = got["models"], got["pairs"]
     c.true("all there", [m["model"] for m in models] == [str(base), str(half), str(broken)] and
@@ -105,12 +105,16 @@ def several(base, half, broken):
         c.true("Pareto", m["pareto"] is not beaten)
     c.true("half is in it", models[1]["pareto"] is True)
     out, err = ask("compare", base, half, broken, "--data", TEST, "--max-drop", 3, want=3)
-    c.says("names the one that fails", r"^ringkas: .*broken.onnx: accuracy drops by [0-9.]+ points; "
+    c.says("names the one that fails", r"(?m)^ringkas: .*broken.onnx: accuracy drops by [0-9.]+ points; "
                                        r"at most 3 allowed$", err.strip())
     c.says("table", r"model +ran +bytes +memory +p50 ms", out)
     c.says("and says so", r"MB +- +- +\d|kB +- +- +\d", ask("compare", base, half, "--data", TEST,
                                                             "--no-latency")[0])
     quick = answer("compare", base, half, broken, "--data", TEST, "--no-latency")
+    small = folder / "broken_half.onnx"
+    ask("convert", broken, "-o", small, "--to", "fp16")
+    pair = answer("compare", base, small, "--data", TEST, "--no-latency")["models"]
+    c.true("worse but smaller: both stay", [m["pareto"] for m in pair] == [True, True])
     c.true("not timed", all(m["latency_ms"] is None for m in quick["models"]) and quick["gate"] == "none")
 
 
@@ -123,7 +127,7 @@ def main():
         damage(base, broken, 1.5)
         ask("convert", base, "-o", half, "--to", "fp16")
         gates(base, other, one_pair(base, other))
-        several(base, half, broken)
+        several(base, half, broken, folder)
     return c.end()
 
 
