@@ -140,9 +140,12 @@ static void put_result(rk_buffer *b, const char *path, const char *split, const 
 
 static const json_t *best_epoch(const json_t *training)
 {
-    const json_t *best = json_object_get(training, "best_epoch");
-    const json_int_t n = json_integer_value(best);
-    return n > 0 ? json_array_get(json_object_get(training, "epochs"), (size_t)n - 1) : NULL;
+    const json_t *best = json_object_get(training, "best_epoch"), *epoch;
+    size_t i;
+
+    json_array_foreach(json_object_get(training, "epochs"), i, epoch)
+        if (json_equal(json_object_get(epoch, "epoch"), best)) return epoch;
+    return NULL;
 }
 
 static void put_metadata(rk_buffer *b, const char *folder, const json_t *config,
