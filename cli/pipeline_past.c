@@ -69,21 +69,68 @@ static void mark_best(json_t *past)
     }
 }
 
-bool pipe_finished(json_t **train, const char *folder, const rk_train_options *o)
+/* The option that was another then, or NULL. What only training can work out (a rate that is a
+ * share of the usual one, the length that the encoder sees, the model's own cleaning) is passed
+ * over. */
+static const char *other_option(const json_t *file, const json_t *past, const rk_train_options *o)
 {
     static const char *const qat[] = {"none", "fp16", "int8"};
+    static const char *const schedule[] = {"linear", "constant", "cosine"};
+    static const char *const observer[] = {"minmax", "percentile", "mse"};
+    const bool int8 = o->qat == RK_QAT_INT8, taught = o->distill > 0.0;
+    const struct {
+        const char *option, *key;
+        const char *text; /* NULL: a number */
+        double number;
+        bool counts;
+    } is[] = {
+        {"--qat", "qat", qat[o->qat], 0.0, true},
+        {"--model", "model", o->model, 0.0, true},
+        {"--train", "train", o->train, 0.0, true},
+        {"--valid", "valid", o->valid, 0.0, true},
+        {"--epochs", "epochs_asked", NULL, (double)o->epochs, true},
+        {"--batch", "batch", NULL, (double)o->batch, true},
+        {"--lr", "lr", NULL, o->lr, o->lr >= 0.0},
+        {"--weight-decay", "weight_decay", NULL, o->weight_decay, true},
+        {"--warmup", "warmup", NULL, o->warmup, true},
+        {"--clip", "clip", NULL, o->clip, true},
+        {"--compute", "compute", o->compute == RK_COMPUTE_BF16 ? "bf16" : "f32", 0.0, true},
+        {"--schedule", "schedule", schedule[o->schedule], 0.0, true},
+        {"--accumulate", "accumulate", NULL, (double)o->accumulate, true},
+        {"--layer-decay", "layer_decay", NULL, o->layer_decay, true},
+        {"--patience", "patience", NULL, (double)o->patience, true},
+        {"--label-smoothing", "label_smoothing", NULL, o->label_smoothing, true},
+        {"--class-weights", "class_weights", o->class_weights ? o->class_weights : "none", 0.0,
+         true},
+        {"--qat-delay", "qat_delay", NULL, o->qat_delay, o->qat != RK_QAT_NONE},
+        {"--observer", "observer", observer[o->observer], 0.0, int8},
+        {"--percentile", "percentile", NULL, o->percentile, int8},
+        {"--distill", "distill", NULL, o->distill, true},
+        {"--teacher", "teacher", o->teacher ? o->teacher : o->model, 0.0, taught},
+        {"--distill-temperature", "distill_temperature", NULL, o->distill_temperature, taught},
+        {"--distill-hidden", "distill_hidden", NULL, o->distill_hidden, taught},
+    };
+
+    for (size_t i = 0; i < sizeof is / sizeof is[0]; i++) {
+        if (!is[i].counts) continue;
+        if (is[i].text && strcmp(cli_str(past, is[i].key), is[i].text) != 0) return is[i].option;
+        if (!is[i].text && cli_num(past, is[i].key) != is[i].number) return is[i].option;
+    }
+    if (json_integer_value(json_object_get(past, "seed")) != (json_int_t)o->seed) return "--seed";
+    if (int8 && json_is_true(json_object_get(past, "learn_ranges")) != o->learn_ranges)
+        return "--learn-ranges";
+    if (o->clean && strcmp(cli_str(file, "clean"), o->clean) != 0) return "--clean";
+    return NULL;
+}
+
+bool pipe_finished(json_t **train, const char *folder, const rk_train_options *o)
+{
     char *path = cli_join(folder, "ringkas.json");
     json_error_t e;
     json_t *file = path ? json_load_file(path, 0, &e) : NULL;
     json_t *past = json_object_get(file, "training");
-    const char *other = NULL;
+    const char *other = other_option(file, past, o);
 
-    if (strcmp(cli_str(past, "qat"), qat[o->qat]) != 0) other = "--qat";
-    else if (cli_num(past, "epochs_asked") != (double)o->epochs) other = "--epochs";
-    else if (cli_num(past, "batch") != (double)o->batch) other = "--batch";
-    /* a negative rate is a share of the usual one, which only training knows */
-    else if (o->lr >= 0.0 && cli_num(past, "lr") != o->lr) other = "--lr";
-    else if (cli_num(past, "seed") != (double)o->seed) other = "--seed";
     if (other) {
         cli_error("%s: was trained with another %s; leave out --resume, or name another --out",
                   folder, other);

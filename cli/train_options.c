@@ -39,6 +39,10 @@ void cli_qat_options(cli_args *a, rk_train_options *o)
     o->teacher = cli_text(a, "teacher", NULL);
     o->distill_temperature = cli_real(a, "distill-temperature", o->distill_temperature, 1e-3, 1e6);
     o->distill_hidden = cli_real(a, "distill-hidden", o->distill_hidden, 0.0, 1e9);
+    if (!a->wrong && cli_given(a, "percentile") && o->observer != RK_OBSERVER_PERCENTILE)
+        cli_misuse(a, "--percentile is of --observer percentile");
+    if (!a->wrong && o->distill == 0.0 && cli_given(a, "distill-temperature"))
+        cli_misuse(a, "--distill-temperature needs --distill X");
     if (!a->wrong && o->distill == 0.0 && (o->teacher || o->distill_hidden > 0.0))
         cli_misuse(a, "a teacher needs a share of the loss: --distill X");
 }

@@ -261,7 +261,8 @@ static json_t *abstain_json(const fit *f)
 {
     double ci[2];
     if (!f->abstains) return json_null();
-    rk_wilson(ci, f->threshold.right, f->threshold.answered, 1.959963984540054);
+    rk_wilson_share(ci, fmin(f->threshold.precision, 1.0), f->threshold.effective,
+                    1.959963984540054);
     return json_pack("{s:f, s:f, s:f, s:[f, f]}", "threshold", f->threshold.threshold, "precision",
                      f->threshold.precision, "coverage", f->threshold.coverage, "precision_ci95",
                      ci[0], ci[1]);

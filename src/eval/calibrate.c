@@ -103,7 +103,7 @@ static int surest_first(const void *a, const void *b)
 bool rk_fit_threshold(rk_threshold *out, rk_answer *list, size_t n, double wanted, double least)
 {
     rk_threshold best = {.precision = -1.0}, found = {0};
-    double all = 0.0, weight = 0.0, good = 0.0;
+    double all = 0.0, weight = 0.0, good = 0.0, squares = 0.0;
     size_t right = 0;
     bool reached = false;
 
@@ -113,11 +113,12 @@ bool rk_fit_threshold(rk_threshold *out, rk_answer *list, size_t n, double wante
         const double below = i + 1 < n ? list[i + 1].confidence : fmin(least, list[i].confidence);
         rk_threshold t;
         weight += list[i].weight;
+        squares += list[i].weight * list[i].weight;
         if (list[i].right) good += list[i].weight;
         right += list[i].right;
         if (i + 1 < n && below == list[i].confidence) continue; /* rows alike go together */
         t = (rk_threshold){below + (list[i].confidence - below) / 2.0, good / weight, weight / all,
-                           i + 1, right};
+                           i + 1, right, weight * weight / squares};
         if (t.precision > best.precision) best = t;
         if (t.precision < wanted - 1e-12) continue;
         found = t;

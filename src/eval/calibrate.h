@@ -29,6 +29,7 @@ typedef struct rk_answer {
 typedef struct rk_threshold {
     double threshold, precision, coverage; /* shares of weight */
     size_t answered, right;                /* rows */
+    double effective; /* of the answered: unweighted rows that would tell as much (Kish 1965) */
 } rk_threshold;
 
 /* The lowest confidence from which on answers are right in at least a share `wanted` of their

@@ -10,6 +10,8 @@
 
 /* Wilson score interval of k successes in n trials at z (1.959963984540054 for 95 %). */
 void rk_wilson(double out[2], size_t k, size_t n, double z);
+/* The same of a share of a number of trials that need not be whole: of weighted rows. */
+void rk_wilson_share(double out[2], double share, double trials, double z);
 
 /* Two-sided exact McNemar p for b and c discordant rows (binomial, p = 0.5); 1 when b + c = 0. */
 double rk_mcnemar_exact(size_t b, size_t c);

@@ -4,20 +4,24 @@
 
 /* E. B. Wilson, "Probable inference, the law of succession, and statistical inference" (1927):
  * the p whose distance from k/n is z of p's own standard errors. */
-void rk_wilson(double out[2], size_t k, size_t n, double z)
+void rk_wilson_share(double out[2], double share, double trials, double z)
 {
-    const double trials = (double)n, share = n ? (double)k / trials : 0.5;
     double centre, half, scale;
 
     out[0] = 0.0;
     out[1] = 1.0;
-    if (n == 0) return;
+    if (!(trials > 0.0)) return;
     scale = 1.0 / (1.0 + z * z / trials);
     centre = (share + z * z / (2.0 * trials)) * scale;
     half = z * sqrt(share * (1.0 - share) / trials + z * z / (4.0 * trials * trials)) * scale;
     /* The ends are exact in mathematics; rounding must not move them past 0 and 1. */
-    if (k > 0) out[0] = fmax(centre - half, 0.0);
-    if (k < n) out[1] = fmin(centre + half, 1.0);
+    if (share > 0.0) out[0] = fmax(centre - half, 0.0);
+    if (share < 1.0) out[1] = fmin(centre + half, 1.0);
+}
+
+void rk_wilson(double out[2], size_t k, size_t n, double z)
+{
+    rk_wilson_share(out, n ? (double)k / (double)n : 0.5, (double)n, z);
 }
 
 double rk_mcnemar_exact(size_t b, size_t c)

@@ -161,7 +161,11 @@ static void plan(rk_run *r)
 
 static bool out_of_patience(const rk_run *r)
 {
-    return r->o->patience && r->best_known && r->epoch >= r->best_epoch + r->o->patience;
+    /* epochs in which quantisation slept are no trial of it */
+    const size_t slept = r->delay / r->steps_per_epoch;
+    const size_t from = r->best_epoch > slept ? r->best_epoch : slept;
+
+    return r->o->patience && r->best_known && r->epoch >= from + r->o->patience;
 }
 
 static void tell(rk_run *r, double loss, double rows_per_s, size_t done_here, double elapsed)

@@ -1,10 +1,12 @@
 /* What a run trains for: the weights of the labels, and the losses that its options ask for. */
 #define _GNU_SOURCE
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "train/run.h"
+#include "train/teacher.h"
 
 /* n / (labels x count), as scikit-learn's class_weight="balanced". */
 static void balance(double *weight, const rk_encoded *e, size_t labels)
@@ -77,16 +79,20 @@ json_t *rk_run_options_json(const rk_run *r)
                   (json_int_t)o->patience, "label_smoothing", o->label_smoothing, "class_weights",
                   o->class_weights ? o->class_weights : "none");
     json_t *quant = NULL, *distill = NULL;
+    char weights[17];
     bool failed = !j;
 
     if (o->qat != RK_QAT_NONE)
         quant = json_pack("{s:f s:s s:f s:b}", "qat_delay", o->qat_delay, "observer",
                           observer[o->observer], "percentile", o->percentile, "learn_ranges",
                           (int)o->learn_ranges);
-    if (o->distill > 0.0)
-        distill = json_pack("{s:f s:s s:f s:f}", "distill", o->distill, "teacher",
-                            o->teacher ? o->teacher : o->model, "distill_temperature",
-                            o->distill_temperature, "distill_hidden", o->distill_hidden);
+    if (o->distill > 0.0) {
+        snprintf(weights, sizeof weights, "%016llx", (unsigned long long)r->teacher->hash);
+        distill = json_pack("{s:f s:s s:s s:f s:f}", "distill", o->distill, "teacher",
+                            o->teacher ? o->teacher : o->model, "teacher_weights", weights,
+                            "distill_temperature", o->distill_temperature, "distill_hidden",
+                            o->distill_hidden);
+    }
     failed = failed || (o->qat != RK_QAT_NONE && json_object_update(j, quant));
     failed = failed || (o->distill > 0.0 && json_object_update(j, distill));
     json_decref(quant);

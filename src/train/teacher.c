@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/checksum.h"
 #include "base/mem.h"
 #include "train/run.h"
 
@@ -73,6 +74,7 @@ rk_status rk_teacher_open(rk_teacher **out, const rk_run *r, const rk_rows *vali
     if (!st && made)
         st = rk_fail(err, RK_E_FORMAT, "%s: has no %s: a teacher must have been trained", path,
                      made);
+    if (!st) t->hash = rk_checksum(0, t->params->block, t->params->count * sizeof(float));
     if (!st)
         st = rk_net_new(&t->net, &t->config, t->params,
                         r->o->compute == RK_COMPUTE_BF16 ? RK_DT_BF16 : RK_DT_F32, RK_QAT_NONE,

@@ -12,6 +12,7 @@ typedef struct rk_teacher {
     rk_bert_config config;
     rk_params *params;
     rk_net *net; /* its logits and last hidden states, after a forward */
+    uint64_t hash; /* of its weights */
 } rk_teacher;
 
 /* Opens the folder and checks that it can teach the run: the same labels in the same order, the

@@ -289,7 +289,8 @@ def check_f1_intervals(rng):
         near_interval(f"drop of {rows}", drop[:2], lost, 2000, 1.0 / rows)
         lost = scipy_interval((truth, base, other), lambda t, b, c: fast(t, b, "weighted") -
                               fast(t, c, "weighted"), rows, True)
-        near_interval(f"F1 drop of {rows}", drop[2:], lost, 2000, 0.0)
+        # a row more or less moves a drop by about one row's share: its values crowd at these steps
+        near_interval(f"F1 drop of {rows}", drop[2:], lost, 2000, 1.0 / rows)
         checked += 4
     return f"{checked} F1 and paired intervals"
 
