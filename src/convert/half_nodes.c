@@ -6,9 +6,10 @@
 #include "convert/half_rules.h"
 
 enum {
+    FEW = 1024,
     FLOAT = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT,
     PAST_HALF = RK_REACH_HUGE | RK_REACH_WIDE | RK_REACH_SMALL,
-    PASSES = 8            /* loops within loops carry what reaches them round that often */
+    PASSES = 64           /* states that hand on to each other carry a mark round that often */
 };
 
 typedef struct deciding {
@@ -55,7 +56,6 @@ static rk_status constants(deciding *d, size_t i, unsigned rule, unsigned *out)
         const rk_svalue *v = rk_scope_in(d->p->s, i, k);
         const rk_half_stats *s;
         if (!rk_half_is_float(v) || !v->tensor) continue;
-        if (v->input != RK_NONE && v->graph == 0) continue;   /* the caller may give another */
         if (!rk_half_allowed(d->p, n->schema, rk_schema_input(n->schema, k, NULL))) continue;
         const rk_status st = stats_of(d, v, &s);
         if (st) return st;
@@ -63,8 +63,16 @@ static rk_status constants(deciding *d, size_t i, unsigned rule, unsigned *out)
             rk_half_keep(d->p, i, "half has too few digits for a constant that it reads");
             *out |= RK_REACH_SMALL;
         }
-        if (s->beyond && !(rule & RK_RULE_BOUNDS)) {
-            rk_half_keep(d->p, i, "a constant that it reads is beyond half's range");
+        if (s->vanish && (rule & RK_RULE_BOUNDS || (k == 1 && rk_node_is(n->proto, "Div")))) {
+            rk_half_keep(d->p, i, "a divisor or a bound that it reads is zero in half");
+            *out |= RK_REACH_SMALL;
+        }
+        /* A sum with the last numbers of the range leaves it; a move does not. */
+        const bool near = s->largest > rk_half_limit(d->p->o->type);
+        if (near && rule & RK_RULE_MOVER) *out |= RK_REACH_HUGE;
+        if (!(rule & RK_RULE_BOUNDS) &&
+            (s->beyond || (near && !(rule & (RK_RULE_PRODUCT | RK_RULE_MOVER))))) {
+            rk_half_keep(d->p, i, "a constant that it reads is at or beyond half's range");
             if (!(rule & RK_RULE_PRODUCT)) *out |= RK_REACH_HUGE;
         }
     }
@@ -220,11 +228,29 @@ static bool crashes(const deciding *d, size_t i)
     return false;
 }
 
+/* A value before it was turned round. */
+static const rk_svalue *unturned(const deciding *d, const rk_svalue *v)
+{
+    return made_by(d, v, "Transpose") ? rk_scope_in(d->p->s, v->node, 0) : v;
+}
+
+/* A value times itself, or a sum of such products. */
+static bool squares(const deciding *d, size_t i)
+{
+    static const char *const ops[] = {"Mul", "MatMul", "Gemm", "Einsum"};
+    const Onnx__NodeProto *n = node_of(d, i)->proto;
+    const rk_svalue *a = unturned(d, rk_scope_in(d->p->s, i, 0));
+    bool found = false;
+
+    for (size_t k = 0; k < sizeof ops / sizeof ops[0]; k++) found |= rk_node_is(n, ops[k]);
+    return found && a && !rk_half_is_constant(a) &&
+           a == unturned(d, rk_scope_in(d->p->s, i, 1));
+}
+
 /* What a node's structure says; NULL where it says nothing. */
 static const char *structure(const deciding *d, size_t i, unsigned *out)
 {
     const Onnx__NodeProto *n = node_of(d, i)->proto;
-    const rk_svalue *a = rk_scope_in(d->p->s, i, 0), *b = rk_scope_in(d->p->s, i, 1);
 
     if (rk_node_is(n, "ScatterElements") || rk_node_is(n, "ScatterND")) {
         const Onnx__AttributeProto *r = rk_node_attr(n, "reduction");
@@ -236,7 +262,7 @@ static const char *structure(const deciding *d, size_t i, unsigned *out)
     if (rk_node_is(n, "Transpose") && crashes(d, i))
         return "ONNX Runtime crashes fusing a half Transpose of this kind with a MatMul";
     if (of_norm(d, i)) return "it is part of a normalisation: mean and variance need float";
-    if (!rk_node_is(n, "Mul") || a != b) return NULL;
+    if (!squares(d, i)) return NULL;
     *out |= RK_REACH_WIDE;
     return "a square leaves half's range";
 }
@@ -319,14 +345,29 @@ static rk_status kind_of(deciding *d, size_t i, const content *c, unsigned *out)
     else if ((why = structure(d, i, out)) != NULL) rk_half_keep(p, i, why);
     else {
         p->node[i] = rule & RK_RULE_MOVER ? RK_HN_MOVER : RK_HN_HALF;
-        const bool small = rule & RK_RULE_MOVER || rk_node_is(n->proto, "Div");
-        if (c->reach & (RK_REACH_HUGE | RK_REACH_WIDE | (small ? RK_REACH_SMALL : 0)))
+        const bool ends = rule & (RK_RULE_PRODUCT | RK_RULE_BOUNDED);
+        if (c->reach & (RK_REACH_HUGE | RK_REACH_WIDE | (ends ? 0 : RK_REACH_SMALL)))
             rk_half_keep(p, i, reached(c->reach));
     }
     if (!st && p->node[i] != RK_HN_CAST && p->node[i] != RK_HN_ANY)
         if (n->schema && !(p->node[i] == RK_HN_FLOAT && rule & (RK_RULE_PRODUCT | RK_RULE_BOUNDED)))
             st = constants(d, i, rule, out);
     return st;
+}
+
+/* A Cast of a constant that is no float: what its numbers are. */
+static rk_status cast_constant(deciding *d, size_t i, unsigned *out)
+{
+    const rk_svalue *v = rk_scope_in(d->p->s, i, 0);
+    const rk_half_stats *s;
+    rk_status st;
+
+    if (!v || !v->tensor || !rk_node_is(node_of(d, i)->proto, "Cast")) return RK_OK;
+    st = stats_of(d, v, &s);
+    if (st) return st;
+    if (s->largest > rk_half_limit(d->p->o->type)) *out |= RK_REACH_HUGE;
+    if (s->largest > 0.0f && s->largest < rk_half_smallest(d->p->o->type)) *out |= RK_REACH_SMALL;
+    return RK_OK;
 }
 
 /* What goes on to a node's results. */
@@ -339,7 +380,7 @@ static unsigned passed_on(const deciding *d, size_t i, const content *c, unsigne
 
     if (!n->schema || rule & (RK_RULE_BOUNDED | RK_RULE_PRODUCT)) in = 0;
     if (rule & RK_RULE_NARROWS) in &= RK_REACH_HUGE | RK_REACH_SMALL;
-    if (rk_node_is(n->proto, "Div")) in &= RK_REACH_HUGE;
+    if (rk_node_is(n->proto, "Div") || rk_node_is(n->proto, "Log")) in &= RK_REACH_HUGE;
     if (rk_node_is(n->proto, "Mul") && (reciprocal(d, a) || reciprocal(d, b))) in &= RK_REACH_HUGE;
     if (rule & RK_RULE_WIDE) in |= RK_REACH_WIDE;
     if (rk_node_is(n->proto, "Div") && rk_half_is_constant(a)) in |= RK_REACH_WIDE;
@@ -349,7 +390,8 @@ static unsigned passed_on(const deciding *d, size_t i, const content *c, unsigne
 /* Integers that may be large: products and sums of sizes. */
 static unsigned counts(const content *c, const rk_snode *n)
 {
-    static const char *const grow[] = {"Size", "Mul", "ReduceProd", "ReduceSum", "CumSum", "Pow"};
+    static const char *const grow[] = {"Size",       "Shape",     "Range",  "NonZero", "Mul",
+                                       "ReduceProd", "ReduceSum", "CumSum", "Pow"};
 
     for (size_t k = 0; k < sizeof grow / sizeof grow[0]; k++)
         if (rk_node_is(n->proto, grow[k])) return RK_REACH_COUNT;
@@ -380,6 +422,8 @@ static void put_results(deciding *d, size_t i, unsigned out, const content *c)
     }
 }
 
+static void give_results(deciding *d, size_t node);
+
 static rk_status one(deciding *d, size_t i)
 {
     rk_half_plan *p = d->p;
@@ -392,9 +436,11 @@ static rk_status one(deciding *d, size_t i)
     if (n->bodies && n->schema && p->node_cells[i]) {
         for (size_t k = 0; k < p->node_cells[i] && asked(d, n->proto); k++)
             p->cell_forced[p->first_cell[i] + k] = 1;
+        give_results(d, i);
         return RK_OK;
     }
     if (c.floats) st = kind_of(d, i, &c, &out);
+    if (!st) st = cast_constant(d, i, &out);
     if (!st) put_results(d, i, passed_on(d, i, &c, out), &c);
     return st;
 }
@@ -422,6 +468,85 @@ static void share_cells(deciding *d)
         if (d->cell_reach[c] & PAST_HALF) p->cell_forced[c] = 1;
 }
 
+/* What the bodies give to a node's results at once: what comes behind it is looked at next. */
+static void give_results(deciding *d, size_t node)
+{
+    rk_half_plan *p = d->p;
+    const rk_snode *n = node_of(d, node);
+
+    for (size_t k = 0; k < n->proto->n_input; k++) {
+        const rk_read r = {node, k, n->graph};
+        const rk_svalue *v = rk_scope_in(p->s, node, k);
+        const size_t c = v ? rk_half_read_cell(p, &r) : RK_NONE;
+        if (c != RK_NONE) d->cell_reach[c] |= p->reach[number(p, v)];
+    }
+    for (size_t b = n->body; b < n->body + n->bodies; b++)
+        for (size_t k = 0; k < p->s->graph[b].proto->n_output; k++) {
+            const size_t c = rk_half_body_out_cell(p, b, k);
+            if (c != RK_NONE) d->cell_reach[c] |= p->reach[p->s->graph[b].out[k]];
+        }
+    for (size_t k = 0; k < n->proto->n_output; k++) {
+        const rk_svalue *v = rk_scope_out(p->s, node, k);
+        const size_t c = v ? rk_half_made_cell(p, v) : RK_NONE;
+        if (c != RK_NONE) reach(d, v, d->cell_reach[c]);
+    }
+}
+
+/* Every state carries every mark: for graphs that take more passes than any real one. */
+static void give_up(deciding *d)
+{
+    memset(d->cell_reach, PAST_HALF, d->p->cells);
+    share_cells(d);
+}
+
+/* The numbers that an angle is made of: where a turn is 6.28, half has no digits left for an angle
+ * of thousands. Not past a product with more than a few constants. */
+static bool hands_angle(const deciding *d, size_t i, bool *product)
+{
+    static const char *const ops[] = {"Mul", "Div", "Add", "Sub", "Neg", "MatMul", "Einsum"};
+    const Onnx__NodeProto *n = node_of(d, i)->proto;
+    bool found = d->p->node[i] == RK_HN_MOVER;
+
+    *product = rk_rule(n->op_type) & RK_RULE_PRODUCT;
+    for (size_t k = 0; k < sizeof ops / sizeof ops[0]; k++) found |= rk_node_is(n, ops[k]);
+    for (size_t k = 0; k < n->n_input && found && *product; k++) {
+        const rk_svalue *v = rk_scope_in(d->p->s, i, k);
+        int64_t count = 1;
+        for (size_t a = 0; v && v->tensor && a < v->tensor->n_dims && count <= FEW; a++)
+            count *= v->tensor->dims[a] > FEW ? FEW + 1 : v->tensor->dims[a];
+        found = count <= FEW;
+    }
+    return found;
+}
+
+static rk_status keep_angles(deciding *d)
+{
+    rk_half_plan *p = d->p;
+    bool *angle = rk_calloc(p->s->values + 1, sizeof *angle), product;
+
+    if (!angle) return rk_fail(d->err, RK_E_MEMORY, "%s: out of memory", p->m->shown);
+    for (size_t o = p->s->nodes; o-- > 0;) {
+        const size_t i = p->s->order[o];
+        const Onnx__NodeProto *n = node_of(d, i)->proto;
+        bool is = rk_node_is(n, "Sin") || rk_node_is(n, "Cos");
+        if (!is) {
+            for (size_t k = 0; k < n->n_output && !is; k++) {
+                const rk_svalue *v = rk_scope_out(p->s, i, k);
+                is = v && angle[number(p, v)];
+            }
+            is = is && (p->node[i] == RK_HN_HALF || p->node[i] == RK_HN_MOVER) &&
+                 hands_angle(d, i, &product);
+            if (is) rk_half_keep(p, i, "an angle is made of it: half has too few digits");
+        }
+        for (size_t k = 0; k < n->n_input && is; k++) {
+            const rk_svalue *v = rk_scope_in(p->s, i, k);
+            if (v) angle[number(p, v)] = true;
+        }
+    }
+    rk_free(angle);
+    return RK_OK;
+}
+
 rk_status rk_half_decide_nodes(rk_half_plan *p, rk_error *err)
 {
     deciding d = {.p = p, .cell_reach = rk_calloc(p->cells + 1, 1), .changed = true, .err = err};
@@ -440,7 +565,9 @@ rk_status rk_half_decide_nodes(rk_half_plan *p, rk_error *err)
         for (size_t i = 0; i < p->s->nodes && !st; i++) st = one(&d, p->s->order[i]);
         if (!st) share_cells(&d);
         if (p->s->graphs == 1) break;
+        if (pass + 2 == PASSES && d.changed) give_up(&d);
     }
+    if (!st) st = keep_angles(&d);
     rk_free(d.cell_reach);
     return st;
 }

@@ -86,6 +86,7 @@ static const struct {
     {"LogSoftmax", RK_RULE_NARROWS}, {"ReduceLogSumExp", RK_RULE_NARROWS},
     {"ReduceLogSum", RK_RULE_NARROWS},
     {"Exp", RK_RULE_WIDE}, {"Pow", RK_RULE_WIDE}, {"ReduceSum", RK_RULE_WIDE},
+    {"Range", RK_RULE_WIDE},
     {"ReduceSumSquare", RK_RULE_WIDE}, {"ReduceL1", RK_RULE_WIDE}, {"ReduceL2", RK_RULE_WIDE},
     {"ReduceProd", RK_RULE_WIDE}, {"CumSum", RK_RULE_WIDE}, {"CumProd", RK_RULE_WIDE},
     {"Reciprocal", RK_RULE_WIDE}, {"Sinh", RK_RULE_WIDE}, {"Cosh", RK_RULE_WIDE},

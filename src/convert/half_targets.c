@@ -4,6 +4,7 @@
 #include "convert/half_rules.h"
 
 static const char *const ort_cpu_why = "ONNX Runtime has no half kernel of it on a CPU";
+static const char *const ort_cuda_why = "ONNX Runtime has no half kernel of it on CUDA";
 static const char *const tensorrt_why = "TensorRT takes it in float only";
 
 /* ort-cpu: the operators that ONNX Runtime 1.32 registers for its CPU provider with float but
@@ -27,6 +28,15 @@ static const char *const ort_cpu[] = {
     "Sub", "Sum", "Tan", "Tanh", "ThresholdedRelu", "Tile", "TopK", "Trilu", "Unique", "Upsample",
     "Where", NULL};
 
+/* ort-cuda: the operators that may be half by their schema and have no half kernel in the CUDA
+ * provider, by docs/OperatorKernels.md of ONNX Runtime: float ones only, or none, so that they run
+ * on the CPU, where there is none either. */
+static const char *const ort_cuda[] = {
+    "Acos", "Acosh", "AffineGrid", "Asin", "Asinh", "Atan", "Atanh", "Col2Im", "Cosh", "CumProd",
+    "DFT", "DeformConv", "Det", "EyeLike", "GlobalLpPool", "GridSample", "Hardmax",
+    "LpNormalization", "LpPool", "MaxRoiPool", "MaxUnpool", "Mean", "RoiAlign", "Sinh", "Tan",
+    NULL};
+
 /* tensorrt: the operators whose column of types in onnx-tensorrt's docs/operators.md lacks FP16, or
  * that it does not take at all (they run elsewhere, in float). */
 static const char *const tensorrt[] = {
@@ -43,6 +53,9 @@ static const char *const *table(rk_target target, const char **why)
     case RK_TARGET_ORT_CPU:
         *why = ort_cpu_why;
         return ort_cpu;
+    case RK_TARGET_ORT_CUDA:
+        *why = ort_cuda_why;
+        return ort_cuda;
     case RK_TARGET_TENSORRT:
         *why = tensorrt_why;
         return tensorrt;

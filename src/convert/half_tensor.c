@@ -32,24 +32,72 @@ static void look_piece(rk_half_stats *s, const float *x, size_t n, rk_dtype type
     s->largest = largest;
 }
 
+/* As float, whose range is wide enough for all of them; doubles past it are no less beyond. */
+static void as_float(float *x, const void *from, size_t n, rk_dtype type)
+{
+    const unsigned char *p = from;
+
+    for (size_t i = 0; i < n; i++) {
+        double f = 0.0;
+        int64_t whole = 0;
+        uint64_t natural = 0;
+        int32_t word = 0;
+        uint32_t count = 0;
+        switch (type) {
+        case RK_DT_F64:
+            memcpy(&f, p + i * sizeof f, sizeof f);
+            x[i] = isfinite(f) ? (float)fmin(fabs(f), 3.0e38) : INFINITY;
+            break;
+        case RK_DT_I64:
+            memcpy(&whole, p + i * sizeof whole, sizeof whole);
+            x[i] = (float)whole;
+            break;
+        case RK_DT_U64:
+            memcpy(&natural, p + i * sizeof natural, sizeof natural);
+            x[i] = (float)natural;
+            break;
+        case RK_DT_I32:
+            memcpy(&word, p + i * sizeof word, sizeof word);
+            x[i] = (float)word;
+            break;
+        default:
+            memcpy(&count, p + i * sizeof count, sizeof count);
+            x[i] = (float)count;
+        }
+    }
+}
+
+/* Types whose numbers may be past half's range. */
+static bool wide_type(rk_dtype t)
+{
+    return t == RK_DT_F32 || t == RK_DT_F64 || t == RK_DT_I64 || t == RK_DT_U64 ||
+           t == RK_DT_I32 || t == RK_DT_U32;
+}
+
 rk_status rk_half_look(rk_half_stats *s, const Onnx__TensorProto *t, rk_dtype type,
                        const rk_onnx *m, rk_error *err)
 {
     rk_tensor_data d;
+    const rk_dtype own = rk_onnx_dtype(t->data_type);
+    const size_t size = rk_dtype_size(own);
+    void *from;
     rk_status st;
     float *x;
 
     *s = (rk_half_stats){.known = true};
-    if (t->data_type != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT) return RK_OK;
+    if (!wide_type(own)) return RK_OK;
     st = rk_tensor_open(&d, m, t, err);
     if (st) return st;
     x = rk_malloc(PIECE * sizeof *x);
-    if (!x) st = rk_fail(err, RK_E_MEMORY, "%s: out of memory", m->shown);
-    for (size_t at = 0, n = d.view.bytes / sizeof *x; at < n && !st; at += PIECE) {
+    from = own == RK_DT_F32 ? x : rk_malloc(PIECE * size);
+    if (!x || !from) st = rk_fail(err, RK_E_MEMORY, "%s: out of memory", m->shown);
+    for (size_t at = 0, n = d.view.bytes / size; at < n && !st; at += PIECE) {
         const size_t count = n - at < PIECE ? n - at : PIECE;
-        st = rk_tensor_read(&d, x, at * sizeof *x, count * sizeof *x, err);
+        st = rk_tensor_read(&d, from, at * size, count * size, err);
+        if (!st && from != x) as_float(x, from, count, own);
         if (!st) look_piece(s, x, count, type);
     }
+    if (from != x) rk_free(from);
     rk_free(x);
     rk_tensor_close(&d);
     return st;

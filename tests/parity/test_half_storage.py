@@ -146,9 +146,9 @@ def fault_bits_of_a_half():
         if how == "float_data":
             t = h.make_tensor("w", T.FLOAT, special.shape, special.tolist())
         n = len(special)
-        m = model([N("Mul", ["x", "w"], ["y"])], [value("x", T.FLOAT, (n,))], [value("y", T.FLOAT, (n,))],
-                  [t])
-        c = Half(how, m, {"x": np.ones(n, np.float32)}, limit=1e-3)
+        m = model([N("Gather", ["w", "i"], ["y"])], [value("i", T.INT64, (n,))],
+                  [value("y", T.FLOAT, (n,))], [t])
+        c = Half(how, m, {"i": np.arange(n)}, limit=1e-3)
         if c.ok:
             w = next(i for i in c.model.graph.initializer if i.data_type == T.FLOAT16)
             check(f"{how}: written as raw_data", w.HasField("raw_data") and not w.int32_data)

@@ -139,7 +139,8 @@ static void test_reach(void **state)
         {"a=Neg(x);b=Mul(a,a);c=Neg(b);d=Sqrt(c);y=Neg(d)", "b c d"},          /* a square */
         {"a=Exp(x);b=Reshape(a,k);c=Neg(b);d=Tanh(c);y=Neg(d)", "a b c d"},    /* bounded again */
         {"a=Neg(x);b=Mul(a,h);c=Add(b,x);d=Softmax(c);y=Neg(d)", "b c d"},     /* huge */
-        {"a=Mul(x,h);b=MatMul(a,a);y=Neg(b)", "a b"},                          /* a product */
+        {"a=Mul(x,h);b=MatMul(a,x);y=Neg(b)", "a b"},                          /* a product */
+        {"a=Neg(x);b=MatMul(a,a);y=Neg(b)", "b y"},                            /* of squares */
         {"a=Neg(x);b=Max(a,t);c=Expand(b,k);y=Div(x,c)", "b c y"},             /* kept from zero */
         {"a=Neg(x);b=Reciprocal(a);c=Mul(x,b);y=Neg(c)", "b c"},               /* a normalisation */
         {"s=Size(x);f=Cast[to:1](s);a=Div(x,f);y=Neg(a)", "a"},                /* a count */
