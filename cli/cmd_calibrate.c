@@ -10,7 +10,7 @@ static void put_prior(const json_t *prior)
     putchar('\n');
     cli_table_start(&t, 3);
     cli_table_add(&t, "label");
-    cli_table_add(&t, "share in the rows %%");
+    cli_table_add(&t, "mean probability %%");
     cli_table_add(&t, "new share %%");
     json_object_foreach((json_t *)(uintptr_t)target, name, share)
     {

@@ -51,6 +51,23 @@ static int one(cli_args *a, rk_eval_options *o)
     return code;
 }
 
+/* A mean over results of different rows would say nothing. */
+static bool same_rows(const json_t *evals)
+{
+    const json_t *first = json_array_get(evals, 0), *eval;
+    size_t i;
+
+    json_array_foreach(evals, i, eval)
+    {
+        if (cli_num(eval, "rows") == cli_num(first, "rows")) continue;
+        cli_error("%s: of %.0f rows, and %s of %.0f: results of the same rows are wanted",
+                  cli_str(eval, "model"), cli_num(eval, "rows"), cli_str(first, "model"),
+                  cli_num(first, "rows"));
+        return false;
+    }
+    return true;
+}
+
 static int several(cli_args *a, rk_eval_options *o)
 {
     json_t *evals = json_array(), *result = NULL;
@@ -65,8 +82,11 @@ static int several(cli_args *a, rk_eval_options *o)
         }
         cli_say(a, "evaluating %s", path);
         code = evaluate(a, o, path, false, &eval);
+        if (eval && cli_num(eval, "skipped_rows") > 0.0)
+            cli_say(a, "ringkas: %s: %.0f rows skipped", path, cli_num(eval, "skipped_rows"));
         if (eval && json_array_append_new(evals, eval)) code = CLI_FAILED;
     }
+    if (!code && !same_rows(evals)) code = CLI_FAILED;
     if (!code && !(result = cli_seeds_json(evals))) code = CLI_FAILED;
     if (!code && a->json)
         cli_put_json(stdout, result);
@@ -90,6 +110,8 @@ static int run(cli_args *a)
     o.fields = cli_fields(a);
     o.skip_bad_rows = cli_choice(a, "on-bad-row", bad_rows, 0) == 1;
     o.suspects = cli_count(a, "suspects", 0, 0, 10000);
+    if (all_saved && cli_given(a, "data")) cli_misuse(a, "saved results need no --data");
+    if (o.suspects && a->operands > 1) cli_misuse(a, "--suspects takes one model");
     if (a->wrong) return CLI_USAGE;
     cli_stop_on_signals();
     return a->operands == 1 && !all_saved ? one(a, &o) : several(a, &o);
@@ -102,7 +124,9 @@ static const cli_option options[] = {
     {"compute", "auto|f32|bf16", "auto", "products of a float model", 0},
     {"on-bad-row", "stop|skip", "stop",
      "stop: give the figures of the rows before it, exit 1;\nskip: count it and go on", 0},
-    {"suspects", "N", "0", "list N rows of the largest loss: labels that may be wrong", 0},
+    {"suspects", "N", "0",
+     "list N rows of the largest loss, whose labels may be wrong; use rows\n"
+     "that the model was not trained on", 0},
     {"json", NULL, NULL, "the result as one JSON object", 0},
     {NULL, NULL, NULL, NULL, 0},
 };
@@ -122,7 +146,7 @@ const cli_command cli_cmd_eval = {
              "eval --json, or report.json), give a table, and mean and 95 % interval (Student's\n"
              "t) of each figure over those of one name or precision.",
     .example = "ringkas eval build/demo/model_int8.onnx --data data/sample/test.tsv\n"
-               "ringkas eval model.onnx --data train.tsv --suspects 20\n"
+               "ringkas eval model.onnx --data valid.tsv --suspects 20\n"
                "ringkas eval seed1/report.json seed2/report.json seed3/report.json",
     .min_operands = 1,
     .max_operands = 1000,

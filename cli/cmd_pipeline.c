@@ -50,6 +50,20 @@ static bool read_qat(cli_args *a, pipeline *p)
     }
 }
 
+/* What would be passed over in silence. */
+static bool fits_qat(cli_args *a, const pipeline *p)
+{
+    static const char *const of_qat[] = {"qat-epochs", "qat-lr", "qat-delay", "distill"};
+    const bool int8 = p->variant[PIPE_INT8].folder != NULL;
+    const bool any = int8 || p->variant[PIPE_FP16].folder != NULL;
+
+    for (size_t i = 0; i < sizeof of_qat / sizeof of_qat[0] && !any; i++)
+        if (cli_given(a, of_qat[i])) cli_misuse(a, "--%s is of --qat fp16 or int8", of_qat[i]);
+    if (!int8 && (p->options.observer != RK_OBSERVER_MINMAX || p->options.learn_ranges))
+        cli_misuse(a, "--observer and --learn-ranges are of --qat int8");
+    return !a->wrong;
+}
+
 static int set_up(pipeline *p)
 {
     static const char *const files[] = {"model.onnx", "model_fp16.onnx", "model_int8.onnx"};
@@ -315,7 +329,7 @@ static int run(cli_args *a)
     p.options.resume = cli_given(a, "resume");
     p.qat_epochs = cli_count(a, "qat-epochs", 1, 0, 10000);
     p.qat_lr = cli_real(a, "qat-lr", 0.5 * p.options.lr, 0.0, 1e10);
-    code = a->wrong || !read_qat(a, &p) ? CLI_USAGE : set_up(&p);
+    code = a->wrong || !read_qat(a, &p) || !fits_qat(a, &p) ? CLI_USAGE : set_up(&p);
     if (!code) {
         cli_stop_on_signals();
         code = road(&p);

@@ -69,6 +69,30 @@ static void mark_best(json_t *past)
     }
 }
 
+/* Every step of `list` is one of `of`. */
+static bool steps_in(const char *list, const char *of)
+{
+    for (;;) {
+        const size_t n = strcspn(list, ",");
+        const char *at = of;
+        while (strcspn(at, ",") != n || strncmp(at, list, n) != 0) {
+            at += strcspn(at, ",");
+            if (*at++ == '\0') return false;
+        }
+        if (list[n] == '\0') return true;
+        list += n + 1;
+    }
+}
+
+/* The same cleaning, in whatever order its steps are named. */
+static bool same_steps(const char *a, const char *b)
+{
+    static const char seed[] = "lower,strip-special,collapse,stopwords";
+    if (strcmp(a, "seed") == 0) a = seed;
+    if (strcmp(b, "seed") == 0) b = seed;
+    return steps_in(a, b) && steps_in(b, a);
+}
+
 /* The option that was another then, or NULL. What only training can work out (a rate that is a
  * share of the usual one, the length that the encoder sees, the model's own cleaning) is passed
  * over. */
@@ -94,6 +118,10 @@ static const char *other_option(const json_t *file, const json_t *past, const rk
         {"--weight-decay", "weight_decay", NULL, o->weight_decay, true},
         {"--warmup", "warmup", NULL, o->warmup, true},
         {"--clip", "clip", NULL, o->clip, true},
+        {"--dropout", "dropout", NULL, o->dropout, true},
+        {"--max-length", "max_length_asked", NULL, (double)o->max_length, true},
+        {"--max-train-rows", "max_train_rows", NULL, (double)o->max_train_rows, true},
+        {"--max-steps", "max_steps", NULL, (double)o->max_steps, true},
         {"--compute", "compute", o->compute == RK_COMPUTE_BF16 ? "bf16" : "f32", 0.0, true},
         {"--schedule", "schedule", schedule[o->schedule], 0.0, true},
         {"--accumulate", "accumulate", NULL, (double)o->accumulate, true},
@@ -119,7 +147,7 @@ static const char *other_option(const json_t *file, const json_t *past, const rk
     if (json_integer_value(json_object_get(past, "seed")) != (json_int_t)o->seed) return "--seed";
     if (int8 && json_is_true(json_object_get(past, "learn_ranges")) != o->learn_ranges)
         return "--learn-ranges";
-    if (o->clean && strcmp(cli_str(file, "clean"), o->clean) != 0) return "--clean";
+    if (o->clean && !same_steps(cli_str(file, "clean"), o->clean)) return "--clean";
     return NULL;
 }
 

@@ -115,13 +115,15 @@ static double p50(const side *s)
     return s->ms ? rk_quantile(s->ms, s->timed, 0.5) : 0.0;
 }
 
-/* No worse in accuracy, size and latency, and better in one of them. */
+/* No worse in accuracy, size and latency, and better in one of them. Latencies within a twentieth
+ * of each other are equal: two measurements of one file differ by as much. */
 static bool dominates(const side *a, const side *b)
 {
-    const bool worse =
-        a->metrics.accuracy < b->metrics.accuracy || a->bytes > b->bytes || p50(a) > p50(b);
-    return !worse &&
-           (a->metrics.accuracy > b->metrics.accuracy || a->bytes < b->bytes || p50(a) < p50(b));
+    const double equal = 1.05;
+    const bool worse = a->metrics.accuracy < b->metrics.accuracy || a->bytes > b->bytes ||
+                       p50(a) > equal * p50(b);
+    return !worse && (a->metrics.accuracy > b->metrics.accuracy || a->bytes < b->bytes ||
+                      equal * p50(a) < p50(b));
 }
 
 static void mark_pareto(side *s, size_t n)
@@ -169,6 +171,14 @@ typedef struct outcome {
     const char *verdict;
 } outcome;
 
+/* Rows of which none changed cannot be drawn otherwise by a bootstrap. What n such rows allow at
+ * 95 % is Clopper and Pearson's upper end for none of n. */
+static double upper_end(const outcome *o, size_t rows)
+{
+    if (o->to_wrong + o->to_right > 0) return o->ci[0][1];
+    return 1.0 - pow(0.025, 1.0 / (double)rows);
+}
+
 static rk_status row_by_row(outcome *o, const work *w, const side *candidate)
 {
     const side *base = &w->side[0];
@@ -190,7 +200,7 @@ static rk_status row_by_row(outcome *o, const work *w, const side *candidate)
     o->drop = ((double)o->to_wrong - (double)o->to_right) / (double)rows;
     st = rk_drop_interval(o->ci, w->truth, base->score.predicted, candidate->score.predicted, rows,
                           w->labels.count, w->err);
-    o->gate = 100.0 * (w->o->confident ? o->ci[0][1] : o->drop);
+    o->gate = 100.0 * (w->o->confident ? upper_end(o, rows) : o->drop);
     o->verdict = w->o->max_drop < 0.0 ? "none" : o->gate <= w->o->max_drop + 1e-9 ? "pass" : "fail";
     return st;
 }

@@ -108,6 +108,7 @@ static json_t *identity(const rk_run *r)
         "inner", (json_int_t)c->inner, "vocabulary", (json_int_t)c->vocab, "labels",
         (json_int_t)c->labels.count);
 
+    json_object_del(more, "teacher"); /* its weights tell, wherever they lie */
     if (!j || !more || json_object_update(j, more)) {
         json_decref(j);
         j = NULL;

@@ -80,7 +80,11 @@ json_t *rk_run_options_json(const rk_run *r)
                   o->class_weights ? o->class_weights : "none");
     json_t *quant = NULL, *distill = NULL;
     char weights[17];
-    bool failed = !j;
+    bool failed =
+        !j || json_object_set_new(j, "dropout", json_real(o->dropout)) ||
+        json_object_set_new(j, "max_length_asked", json_integer((json_int_t)o->max_length)) ||
+        json_object_set_new(j, "max_train_rows", json_integer((json_int_t)o->max_train_rows)) ||
+        json_object_set_new(j, "max_steps", json_integer((json_int_t)o->max_steps));
 
     if (o->qat != RK_QAT_NONE)
         quant = json_pack("{s:f s:s s:f s:b}", "qat_delay", o->qat_delay, "observer",

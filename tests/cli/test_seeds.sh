@@ -29,6 +29,12 @@ before=$(stat -c %Y.%i many/seed-3/model.safetensors)
 run 0 "${args[@]}" --out many --seeds 3,2 --resume
 check "a seed that was done stays" [ "$before" = "$(stat -c %Y.%i many/seed-3/model.safetensors)" ]
 check "the other is trained" [ -e many/seed-2/model.safetensors ]
+for other in "--schedule cosine" "--class-weights balanced" "--label-smoothing 0.1" \
+    "--clean seed"; do
+    # shellcheck disable=SC2086
+    refuse 1 "seed-3: was trained with another ${other%% *}" "${args[@]}" --out many --seeds 3 \
+        --resume $other
+done
 for list in 1,1 1, ,1 x 1,-2 99999999999999999999; do
     refuse 2 "^ringkas: train: --seeds $list: different whole numbers" "${args[@]}" --out no \
         --seeds "$list"
@@ -37,6 +43,9 @@ refuse 2 'either --seed or --seeds' "${args[@]}" --out no --seeds 1 --seed 2
 refuse 2 'train: --observer and --learn-ranges are of' "${args[@]}" --out no --observer mse
 refuse 2 'train: --qat-delay is of --qat' "${args[@]}" --out no --qat-delay 5
 refuse 2 'a teacher needs a share' "${args[@]}" --out no --teacher start
+refuse 2 'train: --percentile is of --observer' "${args[@]}" --out no --percentile 90
+refuse 2 'train: --distill-temperature needs --distill' "${args[@]}" --out no \
+    --distill-temperature 3
 refuse 2 'class weights: "x=2": there is no such label' "${args[@]}" --out no --class-weights x=2
 refuse 2 'class weights: "positive=0": a weight' "${args[@]}" --out no --class-weights positive=0
 refuse 2 'class weights: "2" is not of the form' "${args[@]}" --out no --class-weights positive=1,2
@@ -45,4 +54,21 @@ refuse 2 'class weights: "2" is not of the form' "${args[@]}" --out no --class-w
 run 0 "${args[@]:0:7}" --epochs 9 --max-train-rows 64 --lr 0 --out level --patience 2 --json
 check "ends by patience" [ "$(grep -c . level/training.jsonl)" -lt 30 ]
 check "says so" grep -q 'ended after epoch 3 of 9: no better one in 2' "$err"
+
+# the card tells of the epoch that was kept, though QAT lists its start before the first one
+run 0 "${args[@]:0:7}" --epochs 3 --max-train-rows 640 --lr 2e-3 --quiet --qat int8 --out card \
+    --json
+check "the card" python3 - <<'PY'
+import json, re
+t = json.load(open("card/ringkas.json"))["training"]
+best = next(e for e in t["epochs"] if e["epoch"] == t["best_epoch"])
+values = re.findall(r"value: ([0-9.]+)", open("card/README.md").read())
+assert t["best_epoch"] > 0 and abs(float(values[0]) - best["valid_accuracy"]) < 1e-12
+assert abs(float(values[1]) - best["valid_f1_weighted"]) < 1e-12
+PY
+# epochs in which quantisation slept use up no patience
+run 0 "${args[@]:0:7}" --epochs 4 --max-train-rows 64 --lr 0 --out slept --qat int8 \
+    --qat-delay 0.5 \
+    --patience 1
+check "slept" grep -q 'ended after epoch 3 of 4' "$err"
 finish
