@@ -84,11 +84,20 @@ static void put_results(rk_buffer *b, const json_t *report, const rk_page_verdic
     rk_buffer_puts(b, "</div>\n</div>\n</section>\n");
 }
 
+/* Epoch 0 is what training for FP16 or INT8 began with. */
+static size_t trained_epochs(const json_t *epochs)
+{
+    size_t n = json_array_size(epochs);
+    if (n && rk_page_number(json_array_get(epochs, 0), "epoch") == 0.0) n--;
+    return n;
+}
+
 static void put_run(rk_buffer *b, const json_t *run)
 {
     const double steps = rk_page_number(run, "steps"), seconds = rk_page_number(run, "seconds");
     const json_t *kept = rk_page_kept(run);
-    const size_t epochs = json_array_size(json_object_get(run, "epochs"));
+    const size_t listed = json_array_size(json_object_get(run, "epochs"));
+    const size_t epochs = trained_epochs(json_object_get(run, "epochs"));
     const char *between = " <span>";
     bool beside;
 
@@ -119,10 +128,10 @@ static void put_run(rk_buffer *b, const json_t *run)
     rk_buffer_puts(b, *between == ',' ? "</span></h3>\n" : "</h3>\n");
     rk_buffer_puts(b, "<div class=\"charts\">\n");
     rk_page_loss_chart(b, run);
-    beside = !rk_page_f1_chart(b, run) && epochs;
+    beside = !rk_page_f1_chart(b, run) && listed;
     /* The table takes the place of a chart that is not there. */
     rk_buffer_puts(b, beside ? "<div>\n" : "</div>\n");
-    if (epochs) rk_page_epochs(b, run);
+    if (listed) rk_page_epochs(b, run);
     rk_buffer_puts(b, beside ? "</div>\n</div>\n</div>\n" : "</div>\n");
 }
 

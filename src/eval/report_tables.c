@@ -167,6 +167,8 @@ void rk_page_epochs(rk_buffer *b, const json_t *run)
         const bool kept = json_is_true(json_object_get(epoch, "kept"));
         rk_buffer_printf(b, "<tr%s><th scope=\"row\">", kept ? " class=\"kept\"" : "");
         rk_page_count(b, rk_page_number(epoch, "epoch"));
+        if (rk_page_number(epoch, "epoch") == 0.0)
+            rk_buffer_puts(b, " <span class=\"tag\">start</span>");
         rk_buffer_printf(b, "%s</th><td>", kept ? " <span class=\"tag\">kept</span>" : "");
         rk_page_fixed(b, rk_page_number(epoch, "train_loss"), 4);
         rk_buffer_puts(b, "</td><td>");
