@@ -1,8 +1,8 @@
 #include "text/clean/stopwords.h"
 
-#include <stdint.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "text/clean/stopword_list.h"
 
 /* "setidaknya" (at least) and "percuma" (in vain) do not negate what follows and are not among
@@ -12,21 +12,13 @@ static const char *const negations[] = {
     "jangan", "jangankan", "janganlah", "kurang", "tak", "tanpa", "tidak", "tidakkah", "tidaklah",
 };
 
-/* As tools/make_stopwords.py has it. */
-static uint32_t hash(const char *word, size_t length)
-{
-    uint32_t h = 2166136261u;
-    for (size_t i = 0; i < length; i++) h = (h ^ (unsigned char)word[i]) * 16777619u;
-    return h;
-}
-
 bool rk_stopword(const char *word, size_t length)
 {
     size_t at;
     unsigned slot;
 
     if (length == 0 || length > STOPWORD_BYTES_MAX) return false;
-    at = hash(word, length) % STOPWORD_SLOTS;
+    at = rk_hash(word, length) % STOPWORD_SLOTS; /* as tools/make_stopwords.py has it */
     while ((slot = stopword_slots[at]) != 0) {
         /* words may hold NUL, so no string function compares them */
         if (stopword_bytes[slot - 1] == length && memcmp(stopwords[slot - 1], word, length) == 0)

@@ -1,17 +1,11 @@
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
 #include "text/clean.h"
 #include "text/learn/vocab_parts.h"
 
 enum { FIRST_TABLE = 1024 };
-
-static uint32_t hash_of(const char *text, size_t length)    /* FNV-1a */
-{
-    uint32_t h = 2166136261u;
-    for (size_t i = 0; i < length; i++) h = (h ^ (unsigned char)text[i]) * 16777619u;
-    return h;
-}
 
 static bool grow_table(rk_strings *s)
 {
@@ -48,7 +42,7 @@ static bool append(rk_strings *s, const char *text, size_t length, uint32_t hash
 
 size_t rk_strings_put(rk_strings *s, const char *text, size_t length, bool *fresh)
 {
-    const uint32_t hash = hash_of(text, length);
+    const uint32_t hash = rk_hash(text, length);
     size_t at;
 
     *fresh = false;

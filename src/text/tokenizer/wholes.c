@@ -2,13 +2,13 @@
 
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
 
-/* FNV-1a, its high bits mixed into the low ones, which the table takes. */
+/* The high bits mixed into the low ones, which the table takes. */
 static uint32_t hash_of(const char *text, size_t length)
 {
-    uint32_t h = 2166136261u;
-    for (size_t i = 0; i < length; i++) h = (h ^ (unsigned char)text[i]) * 16777619u;
+    const uint32_t h = rk_hash(text, length);
     return h ^ h >> 15;
 }
 
