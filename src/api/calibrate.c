@@ -91,45 +91,26 @@ static void written(double *probs, float *z, const fit *f, size_t row)
     rk_softmax(probs, z, f->labels);
 }
 
-static rk_status bad_prior(const fit *f, const char *part, size_t n, const char *why)
-{
-    char shown[RK_QUOTE_SIZE];
-    return rk_fail(f->err, RK_E_ARG,
-                   "target prior: \"%s\" %s; label=share of every label by comma "
-                   "is wanted",
-                   rk_quote(shown, part, n), why);
-}
-
-/* "a=0.2,b=0.8"; a label's name may hold '=' but no comma. */
 static rk_status parse_prior(fit *f)
 {
     double sum = 0.0;
+    rk_status st = rk_labels_numbers(f->prior, &f->m->labels, f->o->target_prior, "target prior",
+                                     f->err);
 
-    for (const char *p = f->o->target_prior; *p;) {
-        const size_t n = strcspn(p, ",");
-        const char *equals = NULL;
-        size_t k = 0;
-        char number[40], *end;
-        double share;
-        for (const char *q = p; q < p + n; q++)
-            if (*q == '=') equals = q;
-        if (!equals) return bad_prior(f, p, n, "has no =");
-        while (k < f->labels && (strlen(f->m->labels.name[k]) != (size_t)(equals - p) ||
-                                 memcmp(f->m->labels.name[k], p, (size_t)(equals - p)) != 0))
-            k++;
-        if (k == f->labels) return bad_prior(f, p, n, "names no label of the model");
-        if (f->prior[k] > 0.0) return bad_prior(f, p, n, "comes twice");
-        snprintf(number, sizeof number, "%.*s", (int)(p + n - equals - 1), equals + 1);
-        share = strtod(number, &end);
-        if (end == number || *end || !(share >= SHARE_MIN && share < 1.0))
-            return bad_prior(f, p, n, "is no share from 0.000001 to 1");
-        f->prior[k] = share;
-        sum += share;
-        p += n + (p[n] == ',');
+    for (size_t k = 0; k < f->labels && !st; k++) {
+        char shown[RK_QUOTE_SIZE];
+        const char *label = f->m->labels.name[k];
+        rk_quote(shown, label, strlen(label));
+        if (isnan(f->prior[k]))
+            st = rk_fail(f->err, RK_E_ARG,
+                         "target prior: \"%s\" is missing; every label's share is wanted", shown);
+        else if (!(f->prior[k] >= SHARE_MIN && f->prior[k] < 1.0))
+            st = rk_fail(f->err, RK_E_ARG,
+                         "target prior: %g for \"%s\" is no share from 0.000001 to 1", f->prior[k],
+                         shown);
+        sum += f->prior[k];
     }
-    for (size_t k = 0; k < f->labels; k++)
-        if (!(f->prior[k] > 0.0))
-            return bad_prior(f, f->m->labels.name[k], strlen(f->m->labels.name[k]), "is missing");
+    if (st) return st;
     if (fabs(sum - 1.0) > 0.01)
         return rk_fail(f->err, RK_E_ARG, "target prior: the shares add up to %g, not 1", sum);
     for (size_t k = 0; k < f->labels; k++) f->prior[k] /= sum;
@@ -261,8 +242,7 @@ static json_t *abstain_json(const fit *f)
 {
     double ci[2];
     if (!f->abstains) return json_null();
-    rk_wilson_share(ci, fmin(f->threshold.precision, 1.0), f->threshold.effective,
-                    1.959963984540054);
+    rk_wilson_share(ci, fmin(f->threshold.precision, 1.0), f->threshold.effective, RK_Z95);
     return json_pack("{s:f, s:f, s:f, s:[f, f]}", "threshold", f->threshold.threshold, "precision",
                      f->threshold.precision, "coverage", f->threshold.coverage, "precision_ci95",
                      ci[0], ci[1]);

@@ -4,20 +4,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/checksum.h"
 #include "base/mem.h"
 
 enum { SAMPLE_BYTES = 16 << 20 };
 
-/* FNV-1a over the text, a NUL and the label; rows are summed, so their order does not count. */
+/* Rows are summed, so their order does not count. */
 uint64_t rk_row_hash(const rk_row *row)
 {
-    uint64_t h = UINT64_C(14695981039346656037);
-
-    for (size_t i = 0; i < row->length; i++)
-        h = (h ^ (unsigned char)row->text[i]) * UINT64_C(1099511628211);
-    h *= UINT64_C(1099511628211);
-    for (const char *p = row->label; *p; p++) h = (h ^ (unsigned char)*p) * UINT64_C(1099511628211);
-    return h;
+    return rk_checksum(rk_checksum(0, row->text, row->length), row->label, strlen(row->label));
 }
 
 const char *rk_hash_text(char out[RK_HASH_SIZE], uint64_t fingerprint)
@@ -91,6 +86,7 @@ rk_status rk_pass_run(rk_pass *p, rk_error *err)
         rk_rows *rows = NULL;
         const rk_status read = rk_rows_stream_next(stream, &rows, window, &bad);
         if (rows) st = piece(p, rows, err);
+        if (st == RK_E_STOPPED) st = rk_fail(err, st, "stopped after %zu rows", p->rows);
         if (!st && read == RK_E_FORMAT && p->skip_bad_rows)
             st = skip(p, &bad, err);
         else if (!st && read)

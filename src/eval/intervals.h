@@ -8,7 +8,10 @@
 #include "base/status.h"
 #include "ringkas.h"
 
-/* Wilson score interval of k successes in n trials at z (1.959963984540054 for 95 %). */
+/* The normal distribution's 97.5 % point: z of a 95 % interval. */
+#define RK_Z95 1.959963984540054
+
+/* Wilson score interval of k successes in n trials at z. */
 void rk_wilson(double out[2], size_t k, size_t n, double z);
 /* The same of a share of a number of trials that need not be whole: of weighted rows. */
 void rk_wilson_share(double out[2], double share, double trials, double z);

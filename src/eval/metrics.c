@@ -7,7 +7,6 @@
 #include "base/mem.h"
 #include "eval/intervals.h"
 
-static const double Z95 = 1.959963984540054;   /* the normal's 97.5 % point */
 
 static double share(size_t part, size_t whole)
 {
@@ -71,7 +70,7 @@ static void score(rk_metrics *m)
     m->balanced_accuracy /= (double)present;
     m->accuracy = share(right, m->rows);
     m->mcc = correlation(m, (double)right);
-    rk_wilson(m->accuracy_ci95, right, m->rows, Z95);
+    rk_wilson(m->accuracy_ci95, right, m->rows, RK_Z95);
 }
 
 rk_status rk_metrics_begin(rk_metrics *out, size_t labels, rk_error *err)

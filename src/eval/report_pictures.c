@@ -214,7 +214,7 @@ static void put_bin(rk_buffer *b, const json_t *bin, const rk_axis *x, const rk_
 
     if (!(rows >= 1) || isnan(right) || isnan(confidence)) return;
     at = rk_axis_at(x, confidence * 100);
-    rk_wilson(ci, (size_t)round(right * rows), (size_t)rows, 1.959963984540054);
+    rk_wilson(ci, (size_t)round(right * rows), (size_t)rows, RK_Z95);
     rk_draw_line(b, "whisker", at, rk_axis_at(y, ci[0] * 100), at, rk_axis_at(y, ci[1] * 100));
     rk_draw_circle(b, "dot", at, rk_axis_at(y, right * 100), 4);
     rk_buffer_puts(b, "\n");

@@ -61,6 +61,12 @@ rk_status rk_labels_from_rows(rk_labels *out, const rk_rows *rows, rk_error *err
 rk_status rk_labels_copy(rk_labels *out, const char *const *names, size_t count, rk_error *err);
 void rk_labels_free(rk_labels *labels); /* takes a zeroed struct */
 
+/* value [labels] from a list "label=number,label=number" (a label may hold "=", no comma); NAN for
+ * one that is not named. RK_E_ARG, which begins with `what`, for a part of another form, an unknown
+ * label or one that comes twice. */
+rk_status rk_labels_numbers(double *value, const rk_labels *labels, const char *list,
+                            const char *what, rk_error *err);
+
 /* Sets label_id of every row; a label not in the list is RK_E_FORMAT: file, line, the known labels
  * and the nearest one. */
 rk_status rk_rows_bind(rk_rows *rows, const rk_labels *labels, rk_error *err);

@@ -1,7 +1,6 @@
 /* What a run trains for: the weights of the labels, and the losses that its options ask for. */
-#define _GNU_SOURCE
+#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -16,31 +15,6 @@ static void balance(double *weight, const rk_encoded *e, size_t labels)
     for (size_t r = 0; r < e->rows; r++) count[e->labels[r]] += 1.0;
     for (size_t i = 0; i < labels; i++)
         weight[i] = count[i] > 0.0 ? (double)e->rows / ((double)labels * count[i]) : 1.0;
-}
-
-/* One "label=weight" of `length` bytes. A label may hold "=": the last one divides. */
-static rk_status one_weight(rk_run *r, const char *part, size_t length, rk_error *err)
-{
-    const rk_labels *labels = &r->config.labels;
-    char quoted[RK_QUOTE_SIZE], *end;
-    const char *equal = memrchr(part, '=', length);
-    const size_t name = equal ? (size_t)(equal - part) : 0;
-    double weight;
-
-    rk_quote(quoted, part, length);
-    if (!equal)
-        return rk_fail(err, RK_E_ARG, "class weights: \"%s\" is not of the form label=weight",
-                       quoted);
-    weight = strtod(equal + 1, &end);
-    if (end == equal + 1 || end != part + length || !(weight > 0.0 && weight <= 1e6))
-        return rk_fail(err, RK_E_ARG, "class weights: \"%s\": a weight is a number above 0",
-                       quoted);
-    for (size_t i = 0; i < labels->count; i++) {
-        if (strlen(labels->name[i]) != name || memcmp(labels->name[i], part, name) != 0) continue;
-        r->class_weight[i] = weight;
-        return RK_OK;
-    }
-    return rk_fail(err, RK_E_ARG, "class weights: \"%s\": there is no such label", quoted);
 }
 
 rk_status rk_run_objective(rk_run *r, rk_error *err)
@@ -58,12 +32,15 @@ rk_status rk_run_objective(rk_run *r, rk_error *err)
         balance(r->class_weight, &r->train, labels);
         return RK_OK;
     }
-    for (size_t i = 0; i < labels; i++) r->class_weight[i] = 1.0;
-    while (!st) {
-        const size_t n = strcspn(text, ",");
-        st = one_weight(r, text, n, err);
-        if (!text[n]) break;
-        text += n + 1;
+    st = rk_labels_numbers(r->class_weight, &r->config.labels, text, "class weights", err);
+    for (size_t i = 0; i < labels && !st; i++) {
+        char shown[RK_QUOTE_SIZE];
+        const char *name = r->config.labels.name[i];
+        double *weight = &r->class_weight[i];
+        if (isnan(*weight)) *weight = 1.0;
+        if (!(*weight > 0.0 && *weight <= 1e6))
+            st = rk_fail(err, RK_E_ARG, "class weights: %g for \"%s\"; above 0 is possible",
+                         *weight, rk_quote(shown, name, strlen(name)));
     }
     return st;
 }

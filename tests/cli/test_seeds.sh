@@ -46,9 +46,11 @@ refuse 2 'a teacher needs a share' "${args[@]}" --out no --teacher start
 refuse 2 'train: --percentile is of --observer' "${args[@]}" --out no --percentile 90
 refuse 2 'train: --distill-temperature needs --distill' "${args[@]}" --out no \
     --distill-temperature 3
-refuse 2 'class weights: "x=2": there is no such label' "${args[@]}" --out no --class-weights x=2
-refuse 2 'class weights: "positive=0": a weight' "${args[@]}" --out no --class-weights positive=0
-refuse 2 'class weights: "2" is not of the form' "${args[@]}" --out no --class-weights positive=1,2
+refuse 2 'class weights: "x=2" names no label' "${args[@]}" --out no --class-weights x=2
+refuse 2 'class weights: 0 for "positive"; above 0' "${args[@]}" --out no --class-weights positive=0
+refuse 2 'class weights: "positive=2" comes twice' "${args[@]}" --out no \
+    --class-weights positive=1,positive=2
+refuse 2 'class weights: "2" has no =' "${args[@]}" --out no --class-weights positive=1,2
 
 # no better epoch for a while: the run ends there, says so, and keeps the best
 run 0 "${args[@]:0:7}" --epochs 9 --max-train-rows 64 --lr 0 --out level --patience 2 --json

@@ -1,3 +1,5 @@
+#include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -225,4 +227,48 @@ rk_status rk_rows_bind(rk_rows *rows, const rk_labels *labels, rk_error *err)
     }
     rk_free(index);
     return st;
+}
+
+/* The label of a name of n bytes; count where there is none. */
+static size_t find_label(const rk_labels *labels, const char *name, size_t n)
+{
+    size_t k = 0;
+    while (k < labels->count &&
+           (strlen(labels->name[k]) != n || memcmp(labels->name[k], name, n) != 0))
+        k++;
+    return k;
+}
+
+/* What is wrong with one part, or NULL. Numbers are JSON's, whatever the locale. */
+static const char *one_number(double *value, const rk_labels *labels, const char *part, size_t n)
+{
+    size_t equals = n, label;
+    json_t *number;
+
+    while (equals > 0 && part[equals - 1] != '=') equals--;
+    if (equals == 0) return "has no =";
+    label = find_label(labels, part, equals - 1);
+    if (label == labels->count) return "names no label of the model";
+    if (!isnan(value[label])) return "comes twice";
+    number = json_loadb(part + equals, n - equals, JSON_DECODE_ANY, NULL);
+    if (json_is_number(number)) value[label] = json_number_value(number);
+    json_decref(number);
+    return isnan(value[label]) ? "has no number behind the =" : NULL;
+}
+
+rk_status rk_labels_numbers(double *value, const rk_labels *labels, const char *list,
+                            const char *what, rk_error *err)
+{
+    char shown[RK_QUOTE_SIZE];
+
+    for (size_t k = 0; k < labels->count; k++) value[k] = (double)NAN;
+    for (;;) {
+        const size_t n = strcspn(list, ",");
+        const char *wrong = one_number(value, labels, list, n);
+        if (wrong)
+            return rk_fail(err, RK_E_ARG, "%s: \"%s\" %s; label=number by comma is wanted", what,
+                           rk_quote(shown, list, n), wrong);
+        if (!list[n]) return RK_OK;
+        list += n + 1;
+    }
 }
