@@ -84,6 +84,14 @@ static rk_status add_nodes(rk_onnx *m, rk_dtype type, size_t labels, rk_error *e
     return st;
 }
 
+/* n numbers of a float type, as add_nodes makes them. */
+static bool holds(const Onnx__TensorProto *t, size_t n)
+{
+    const rk_dtype type = t ? rk_onnx_dtype(t->data_type) : RK_DT_NONE;
+    return (type == RK_DT_F32 || type == RK_DT_F16 || type == RK_DT_BF16) &&
+           t->raw_data.len == n * rk_dtype_size(type);
+}
+
 rk_status rk_onnx_calibrate(rk_onnx *m, float scale, const float *bias, size_t labels,
                             const json_t *object, rk_error *err)
 {
@@ -99,14 +107,14 @@ rk_status rk_onnx_calibrate(rk_onnx *m, float scale, const float *bias, size_t l
     if (st) return st;
     s = initializer(g, SCALE);
     b = initializer(g, BIAS);
-    if (!s || !b || s->raw_data.len != rk_dtype_size(type) ||
-        b->raw_data.len != labels * rk_dtype_size(type))
+    /* a conversion may have made them half since */
+    if (!holds(s, 1) || !holds(b, labels))
         return rk_fail(err, RK_E_FORMAT,
                        "%s: calibration.scale and calibration.bias are not as "
                        "this program writes them",
                        m->shown);
-    narrow(s->raw_data.data, type, &scale, 1);
-    narrow(b->raw_data.data, type, bias, labels);
+    narrow(s->raw_data.data, rk_onnx_dtype(s->data_type), &scale, 1);
+    narrow(b->raw_data.data, rk_onnx_dtype(b->data_type), bias, labels);
     text = rk_json_text(object, 0);
     st = text ? rk_onnx_set_metadata(m, "ringkas.calibration", text, err)
               : rk_fail(err, RK_E_MEMORY, "%s: out of memory", m->shown);

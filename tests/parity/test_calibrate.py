@@ -152,6 +152,18 @@ def every_form(model, onnx_file, folder):
     ask("convert", calibrated, "-o", folder / "h.onnx", "--to", "fp16")
     a, b = answer("eval", calibrated, "--data", TEST), answer("eval", folder / "h.onnx", "--data", TEST)
     c.near("calibrated, then half", a["log_loss"], b["log_loss"], 0.02)
+    # and such a file is calibrated anew, whatever type its two constants have by then
+    ask("calibrate", folder / "h.onnx", "--data", VALID, "-o", folder / "h2.onnx")
+    rows = ids_of(onnx_file, rows_of(TEST)[0])
+    fitted = answer("eval", folder / "h2.onnx", "--data", TEST)["calibration"]
+    was = {t.name: onnx.numpy_helper.to_array(t).astype(float)
+           for t in onnx.load(folder / "h.onnx").graph.initializer if t.name.startswith("calibration.")}
+    old, bias, new = was["calibration.scale"], was["calibration.bias"], fitted["scale"]
+    raw = (by_ort(folder / "h.onnx", rows) - bias) / old
+    # half rounds by eps/2 of a result: product and sum of the old calibration, of the new one, and
+    # the new scale itself
+    room = np.finfo(np.float16).eps * new * (2.5 * np.abs(raw).max() + np.abs(bias).max() / (2 * old))
+    c.near("half, calibrated anew", by_ort(folder / "h2.onnx", rows), raw * new, room)
     # biases of another number than labels
     m = onnx.load(calibrated)
     bias = next(t for t in m.graph.initializer if t.name == "calibration.bias")
