@@ -237,7 +237,7 @@ void cli_put_seeds(FILE *to, const json_t *result);
     {"seed", "N", "42", "of new weights, order and dropout", 0}
 void cli_train_options(cli_args *a, rk_train_options *o);
 
-/* What training for FP16 or INT8 has besides. */
+/* Distillation, and what training for FP16 or INT8 has besides. */
 #define CLI_QAT_OPTIONS                                                                            \
     {"qat-delay", "X", "0", "steps in float before it acts; below 1 a share of all", 0},           \
     {"observer", "minmax|percentile|mse", "minmax", "int8: how a batch's range is taken", 0},      \

@@ -206,17 +206,17 @@ typedef struct rk_train_options {
     size_t save_every;     /* steps between resumable states; 0: at the end of each epoch */
     rk_fields fields;      /* of the data files */
 
+    /* knowledge distillation */
+    double distill;             /* share of the loss that is the teacher's; 0: no teacher */
+    const char *teacher;        /* its model folder; NULL: `model` */
+    double distill_temperature; /* both logits are divided by it */
+    double distill_hidden;      /* weight of the distance of the last hidden states; 0: none */
     /* quantisation-aware training only */
     double qat_delay; /* steps in float before it acts; below 1 a share of all steps */
     /* INT8 */
     rk_observer observer;
     double percentile;  /* of RK_OBSERVER_PERCENTILE, above 50 */
     bool learn_ranges;  /* activations' scales are trained, instead of frozen half way */
-    /* knowledge distillation */
-    double distill;             /* share of the loss that is the teacher's; 0: no teacher */
-    const char *teacher;        /* its model folder; NULL: `model` */
-    double distill_temperature; /* both logits are divided by it */
-    double distill_hidden;      /* weight of the distance of the last hidden states; 0: none */
 } rk_train_options;
 
 RK_API void rk_train_defaults(rk_train_options *options);
@@ -224,8 +224,8 @@ RK_API void rk_train_defaults(rk_train_options *options);
 /* True when the folder holds a state that a training with `resume` can go on from. */
 RK_API bool rk_train_unfinished(const char *out);
 
-/* Fine-tunes, keeps the epoch of best weighted F1 on the validation rows, and writes the model
- * folder. *json: see doc/FORMATS.md "train". */
+/* Fine-tunes, keeps the epoch of best weighted F1 on the validation rows (with qat it may be the
+ * start, epoch 0), and writes the model folder. *json: see doc/FORMATS.md "train". */
 RK_API rk_status rk_train(char **json, const rk_train_options *options, rk_progress_fn progress,
                           void *user, rk_error *err);
 

@@ -127,13 +127,13 @@ static json_t *learned_json(const rk_run *r)
 
 static json_t *state_json(const rk_run *r, json_t *files)
 {
-    return json_pack("{s:i s:o s:I s:I s:I s:f s:f s:f s:I s:f s:I s:b s:o s:O s:o}", "version",
+    return json_pack("{s:i s:o s:I s:I s:I s:f s:f s:f s:I s:f s:I s:o s:O s:o}", "version",
                      VERSION, "run", identity(r), "step", (json_int_t)r->step, "epoch",
                      (json_int_t)r->epoch, "best_epoch", (json_int_t)r->best_epoch, "best_f1",
                      r->best_f1, "best_accuracy", r->best_accuracy, "loss_sum", r->loss_sum,
                      "loss_rows", (json_int_t)r->loss_rows, "seconds", r->seconds, "clamped",
-                     (json_int_t)r->clamped, "best_known", (int)r->best_known, "learned",
-                     learned_json(r), "epochs", r->epochs, "files", files);
+                     (json_int_t)r->clamped, "learned", learned_json(r), "epochs", r->epochs,
+                     "files", files);
 }
 
 /* The weights as they are; `all`: with the moments. */
@@ -295,7 +295,7 @@ static bool wanted(const rk_run *r, int file)
     case RANGES:
         return r->o->qat != RK_QAT_NONE;
     case BEST_RANGES:
-        return r->o->qat != RK_QAT_NONE && r->best_known;
+        return r->o->qat != RK_QAT_NONE;
     default:
         return true;
     }
@@ -424,8 +424,7 @@ rk_status rk_checkpoint_best(rk_run *r, rk_error *err)
     rk_weights *w = NULL;
     rk_status st;
 
-    if (r->best_known && !r->best_epoch) return base_weights(r, err);
-    if (!r->best_epoch || !r->best_at) return RK_OK;
+    if (!r->best_epoch) return base_weights(r, err);
     path = best_path(r, r->best_at);
     st = path ? rk_safetensors_open(&w, path, err) : rk_fail(err, RK_E_MEMORY, "out of memory");
     if (!st) st = get_block(r->params->block, w, "params", r->params->count, err);
@@ -531,13 +530,8 @@ static rk_status get_counters(rk_run *r, const json_t *s, const char *path, rk_e
     if (!st) st = rk_json_size(&clamped, s, "clamped", 0, SIZE_MAX / 2, path, err);
     if (st) return st;
     measured = r->epoch + (r->o->qat != RK_QAT_NONE ? 1 : 0); /* QAT's start is an epoch 0 */
-    if (!json_is_boolean(json_object_get(s, "best_known")))
-        return rk_fail(err, RK_E_FORMAT, "%s: \"best_known\" must be true or false", path);
-    r->best_known = json_is_true(json_object_get(s, "best_known"));
     if (!json_is_array(epochs) || json_array_size(epochs) != measured)
         return rk_fail(err, RK_E_FORMAT, "%s: \"epochs\" must list %zu epochs", path, measured);
-    if (r->best_known != (measured > 0))
-        return rk_fail(err, RK_E_FORMAT, "%s: \"best_known\" does not fit the epochs", path);
     st = get_learned(r, s, path, err);
     if (st) return st;
     r->clamped = clamped;

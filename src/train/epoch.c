@@ -50,8 +50,7 @@ static void say_labels(const rk_run *r, const rk_metrics *m, double loss)
                r->epoch, loss, guess, m->labels);
 }
 
-/* FP16: the places of the validation rows whose values came within an eighth of its largest
- * number. */
+/* FP16: the places whose values reached an eighth of its largest number on the validation rows. */
 static json_t *near_limit(const rk_run *r)
 {
     json_t *list = json_array();
@@ -96,8 +95,7 @@ rk_status rk_run_look(rk_run *r, rk_error *err)
                      "learning rate",
                      r->step, loss);
     if (st) goto done;
-    if (!r->best_known || m.f1_weighted > r->best_f1) {
-        r->best_known = true;
+    if (json_array_size(r->epochs) == 0 || m.f1_weighted > r->best_f1) {
         r->best_epoch = r->epoch;
         r->best_f1 = m.f1_weighted;
         r->best_accuracy = m.accuracy;

@@ -77,7 +77,7 @@ static rk_status save_weights(const rk_run *r, const char *folder, rk_error *err
 static rk_status save_quant(const rk_run *r, const char *folder, rk_error *err)
 {
     char *path;
-    rk_ranges *ranges = r->best_known && r->best_ranges ? r->best_ranges : r->ranges;
+    rk_ranges *ranges = r->best_ranges;
     rk_status st;
 
     if (!ranges) return RK_OK;

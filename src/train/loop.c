@@ -165,7 +165,7 @@ static bool out_of_patience(const rk_run *r)
     const size_t slept = r->delay / r->steps_per_epoch;
     const size_t from = r->best_epoch > slept ? r->best_epoch : slept;
 
-    return r->o->patience && r->best_known && r->epoch >= from + r->o->patience;
+    return r->o->patience && r->epoch >= from + r->o->patience;
 }
 
 static void tell(rk_run *r, double loss, double rows_per_s, size_t done_here, double elapsed)
@@ -249,7 +249,7 @@ static rk_status result(char **json, const rk_run *r, rk_error *err)
         json_object_set_new(entry, "kept",
                             json_boolean(json_integer_value(json_object_get(entry, "epoch")) ==
                                          (json_int_t)r->best_epoch));
-    if (r->best_known)
+    if (json_array_size(r->epochs))
         best = json_pack("{s:I s:f s:f}", "epoch", (json_int_t)r->best_epoch, "valid_accuracy",
                          r->best_accuracy, "valid_f1_weighted", r->best_f1);
     j = json_pack("{s:I s:I s:f s:f s:I s:o? s:O s:o}", "rows", (json_int_t)r->train.rows, "steps",

@@ -53,14 +53,13 @@ typedef struct rk_run {
     double lr;         /* the peak rate in force */
     size_t step;       /* updates done */
     size_t epoch;      /* epochs done */
-    bool best_known;   /* an epoch was measured */
     size_t best_epoch; /* 0: what QAT starts from; its weights are the base model's */
     size_t best_saved; /* the best epoch that a checkpoint holds; the weights are only there */
     size_t best_at;    /* the step of that checkpoint, 0: none */
     double best_f1, best_accuracy;
     double loss_sum; /* of the epoch in hand, over its rows */
     size_t loss_rows;
-    json_t *epochs;      /* one object an epoch, for ringkas.json and the report */
+    json_t *epochs;      /* one object a measured epoch, for ringkas.json and the report */
     rk_half_counts half; /* FP16: of the last step, weights and activations */
     uint64_t clamped;    /* FP16: values past the range, all steps */
     double seconds;      /* of training, resumed parts included */

@@ -3,7 +3,7 @@
 # kinds of QAT and what is learned along with them; and a run that is stopped at any of 20 random
 # steps each (FP32 and INT8 in turns of options) and resumed ends at the bits of one that was not.
 . "$(dirname "$0")/../cli/lib.sh"
-probe=$RK_BUILD/probe/train_probe
+. "$(dirname "$0")/../support/train_runs.sh"
 export OMP_NUM_THREADS=1
 seed=${RK_RANDOM_SEED:-$(date +%s)}
 RANDOM=$seed
@@ -12,25 +12,6 @@ head -n 40 "$sample/valid.tsv" >valid.tsv
 common=(model=start train="$sample/train.tsv" valid=valid.tsv rows=96 batch=8 epochs=2 lr=1e-3
     warmup=0.1 seed=5 max_length=48)
 steps=24
-
-probe_run() {   # CODE ARGS...
-    local want=$1 code
-    shift
-    "$probe" "$@" >"$out" 2>"$err"
-    code=$?
-    checks=$((checks + 1))
-    [ "$code" = "$want" ] || { fail "exit $code, not $want: train_probe $*"; tail -n 5 "$err"; }
-}
-
-same() {
-    local file
-    for file in model.safetensors quant.safetensors; do
-        [ -e "$1/$file" ] || [ -e "$2/$file" ] || continue
-        check "$file of $1 and $2" cmp -s "$1/$file" "$2/$file"
-    done
-    check "steps of $1 and $2" diff -q <(sed 's/, "rows_per_s": [^,}]*//' "$1/training.jsonl") \
-        <(sed 's/, "rows_per_s": [^,}]*//' "$2/training.jsonl")
-}
 
 probe_run 0 init=start out=first layers=2 hidden=48 heads=3 vocab=900 "${common[@]:1}" max_steps=1
 # name, options
