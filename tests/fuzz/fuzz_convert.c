@@ -44,7 +44,7 @@ static void must(rk_status st, int way, const rk_error *err)
 /* What was written is what is read. */
 static rk_status write_and_read(const rk_onnx *m, rk_error *err)
 {
-    char folder[] = "/tmp/fuzz-convert-XXXXXX", path[64];
+    char folder[] = P_tmpdir "/fuzz-convert-XXXXXX", path[64];
     rk_onnx *again = NULL;
     rk_status st;
 

@@ -7,47 +7,22 @@ QAT: against the twin of tests/parity/twin.py."""
 import json
 import os
 import pathlib
-import subprocess
 import sys
 import tempfile
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 from transformers import BertConfig, BertForSequenceClassification
 
+from net_run import LABELS, check, failures, gradients, gradients_of, probe, shake
 from twin import Twin
 
-BUILD = pathlib.Path(os.environ["RK_BUILD"])
 DATA = pathlib.Path(os.environ["RINGKAS_DATA"])
-LABELS = {0: "positive", 1: "neutral", 2: "negative"}
-failures = []
-
-
-def check(what, value, limit):
-    ok = value <= limit
-    print(f"{'ok  ' if ok else 'FAIL'} {what}: {value:.3g} (limit {limit:g})")
-    if not ok:
-        failures.append(what)
 
 
 def make_rows(rng, vocab, lengths):
     return [rng.integers(5, vocab, n).tolist() for n in lengths]
-
-
-def probe(folder, rows, labels, compute="f32", qat="none"):
-    with tempfile.TemporaryDirectory() as tmp:
-        starts = np.cumsum([0] + [len(r) for r in rows]).astype(np.int32)
-        save_file({"ids": np.concatenate([np.asarray(r, np.int32) for r in rows]), "starts": starts,
-                   "labels": np.asarray(labels, np.int32)}, f"{tmp}/in.safetensors")
-        ran = subprocess.run([BUILD / "probe/net_probe", folder, f"{tmp}/in.safetensors",
-                              f"{tmp}/out.safetensors", compute, qat, f"{tmp}/ranges.safetensors"],
-                             stderr=subprocess.PIPE, text=True)
-        if compute == "bf16" and "no bf16 product for this processor" in ran.stderr:
-            return None, None
-        assert ran.returncode == 0, f"net_probe: exit {ran.returncode}: {ran.stderr}"
-        ranges = load_file(f"{tmp}/ranges.safetensors") if qat == "int8" else None
-        return load_file(f"{tmp}/out.safetensors"), ranges
 
 
 def make_folder(folder, **sizes):
@@ -55,10 +30,7 @@ def make_folder(folder, **sizes):
     config = BertConfig(id2label=LABELS, label2id={v: k for k, v in LABELS.items()},
                         hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, **sizes)
     model = BertForSequenceClassification(config)
-    with torch.no_grad():
-        for name, w in model.named_parameters():
-            # biases and LayerNorm away from 0 and 1, matrices so large that attention is not flat
-            w.add_(torch.randn_like(w) * (0.1 if w.ndim == 1 else 0.05))
+    shake(model)
     model.save_pretrained(folder)
     return model
 
@@ -82,21 +54,6 @@ def compare(name, got, logits, grads, limit_logits, limit_grad):
     check(f"{name}: logits", np.abs(got["logits"] - logits).max() / np.abs(logits).max(),
           limit_logits)
     gradients(name, got, grads, limit_grad)
-
-
-def gradients(name, got, grads, limit):
-    largest = max(np.linalg.norm(g) for g in grads.values())
-    worst, where = 0.0, ""
-    for n, g in grads.items():
-        d = np.linalg.norm(got["grad." + n] - g)
-        norm = np.linalg.norm(g)
-        # a gradient that is zero but for rounding (a key's bias cannot move a softmax) has no
-        # relative error; it is held against the largest gradient instead
-        rel = d / norm if norm > 1e-6 * largest else d / largest
-        if rel > worst:
-            worst, where = rel, n
-    check(f"{name}: worst gradient ({where})", worst, limit)
-    assert set(grads) == {n[5:] for n in got if n.startswith("grad.")}, "every parameter has one"
 
 
 def float_case(name, folder, rows, labels):
@@ -137,9 +94,7 @@ def qat_case(name, folder, rows, labels, qat, deep=False):
     if deep:
         return
     torch.nn.functional.cross_entropy(twin.logits(rows), torch.as_tensor(labels)).backward()
-    grads = {n: p.grad.numpy() if p.grad is not None else np.zeros(p.shape, np.float32)
-             for n, p in params.items()}
-    gradients(name, got, grads, QAT_GRADIENTS)
+    gradients(name, got, gradients_of(params), QAT_GRADIENTS)
 
 
 def parts(got, what, rows):

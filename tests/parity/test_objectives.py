@@ -3,31 +3,20 @@ smoothing, class weights, two batches that make one step, dropout with the masks
 distillation from logits and hidden states; and the gradients of learned INT8 scales. (Clipping is
 held against torch's in parity.training.)"""
 import json
-import os
 import pathlib
-import subprocess
 import sys
 import tempfile
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 from transformers import BertConfig, BertForSequenceClassification
 
+from net_run import LABELS, check, failures, gradients, gradients_of, probe, shake
 from twin import Twin
 
-BUILD = pathlib.Path(os.environ["RK_BUILD"])
-LABELS = {0: "positive", 1: "neutral", 2: "negative"}
 LENGTHS = [5, 1, 33, 17, 64, 2, 20]
 TRUTH = [0, 2, 1, 1, 0, 2, 2]
-failures = []
-
-
-def check(what, value, limit):
-    ok = value <= limit
-    print(f"{'ok  ' if ok else 'FAIL'} {what}: {value:.3g} (limit {limit:g})")
-    if not ok:
-        failures.append(what)
 
 
 def make_folder(folder, seed):
@@ -36,42 +25,13 @@ def make_folder(folder, seed):
         id2label=LABELS, label2id={v: k for k, v in LABELS.items()}, vocab_size=300, hidden_size=96,
         num_hidden_layers=2, num_attention_heads=4, intermediate_size=200,
         max_position_embeddings=70))
-    with torch.no_grad():
-        for w in model.parameters():
-            w.add_(torch.randn_like(w) * (0.1 if w.ndim == 1 else 0.05))
+    shake(model)
     model.save_pretrained(folder)
-
-
-def probe(folder, compute, qat="none", **options):
-    with tempfile.TemporaryDirectory() as tmp:
-        save_file({"ids": np.concatenate([np.asarray(r, np.int32) for r in ROWS]),
-                   "starts": np.cumsum([0] + LENGTHS).astype(np.int32),
-                   "labels": np.asarray(TRUTH, np.int32)}, f"{tmp}/in.safetensors")
-        ran = subprocess.run([BUILD / "probe/net_probe", folder, f"{tmp}/in.safetensors",
-                              f"{tmp}/out.safetensors", compute, qat, f"{tmp}/ranges.safetensors"]
-                             + [f"{k}={v}" for k, v in options.items()],
-                             stderr=subprocess.PIPE, text=True)
-        if compute == "bf16" and "no bf16 product for this processor" in ran.stderr:
-            return None, None
-        assert ran.returncode == 0, f"net_probe: exit {ran.returncode}: {ran.stderr}"
-        ranges = load_file(f"{tmp}/ranges.safetensors") if qat == "int8" else None
-        return load_file(f"{tmp}/out.safetensors"), ranges
 
 
 def parameters(folder, dtype=torch.float64):
     return {n: torch.nn.Parameter(torch.from_numpy(w).to(dtype))
             for n, w in load_file(f"{folder}/model.safetensors").items()}
-
-
-def worst(got, params):
-    """The largest relative distance of a parameter's gradient; one that is zero but for rounding
-    (a key's bias cannot move a softmax) is held against the largest gradient."""
-    grads = {n: p.grad.numpy() if p.grad is not None else np.zeros(p.shape)
-             for n, p in params.items()}
-    largest = max(np.linalg.norm(g) for g in grads.values())
-    return max((np.linalg.norm(got["grad." + n] - g)
-                / (np.linalg.norm(g) if np.linalg.norm(g) > 1e-6 * largest else largest), n)
-               for n, g in grads.items())
 
 
 def torch_loss(folder, got, smoothing=0.0, weights=None, dropout=0.0, teacher=None, share=0.5,
@@ -95,23 +55,22 @@ def torch_loss(folder, got, smoothing=0.0, weights=None, dropout=0.0, teacher=No
         loss = (1 - share) * loss + share * temperature ** 2 * kl
         loss = loss + hidden * torch.nn.functional.mse_loss(torch.cat(mine), torch.cat(its))
     loss.backward()
-    return float(loss), params
+    return float(loss.detach()), params
 
 
 def case(name, folder, **options):
     for compute, limit in (("f32", 1e-4), ("bf16", 2e-2)):
-        got, _ = probe(folder, compute, **options)
+        got, _ = probe(folder, ROWS, TRUTH, compute, **options)
         if got is None:
             print(f"SKIP: {name} in bf16: this processor has no such products")
             continue
         loss, params = torch_loss(folder, got, **options)
         check(f"{name} {compute}: loss", abs(float(got["figures"][0]) - loss) / loss, limit)
-        value, where = worst(got, params)
-        check(f"{name} {compute}: worst gradient ({where})", value, limit)
+        gradients(f"{name} {compute}", got, gradients_of(params), limit)
 
 
 def learned_scales(folder):
-    got, stored = probe(folder, "f32", "int8", learn=1)
+    got, stored = probe(folder, ROWS, TRUTH, "f32", "int8", learn=1)
     config = json.loads((pathlib.Path(folder) / "config.json").read_text())
     sites = [n[len("activation."):-len(".scale")] for n in stored
              if n.startswith("activation.") and n.endswith(".scale")]
@@ -128,7 +87,7 @@ def learned_scales(folder):
     # a value near a tie falls on either side, and its part of the gradient changes sign
     check("learned scales: gradients", np.linalg.norm(got["dscale"] - want) / np.linalg.norm(want),
           5e-2)
-    check("learned scales: worst gradient of a parameter", worst(got, params)[0], 5e-2)
+    gradients("learned scales", got, gradients_of(params), 5e-2)
 
 
 with tempfile.TemporaryDirectory() as tmp:

@@ -17,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "encoder/net.h"
 #include "file/model_folder.h"
 #include "train/loss.h"
@@ -172,19 +171,16 @@ int main(int argc, char **argv)
     batch.train = net->dropout_hidden > 0.0f;
     batch.seed = 9;
 
+    if (real(argc, argv, "learn", 0.0) > 0.0) {
+        sums = calloc(rk_site_count(&c), sizeof *sums);
+        net->dscale = sums;
+    }
     if (qat == RK_QAT_INT8) {
         net->observe = RK_OBSERVE_FIRST;
         if (rk_net_forward(net, &batch, &err)) fail(&err);
         net->observe = RK_OBSERVE_OFF;
         rk_ranges_weights(ranges, p);
         if (rk_ranges_save(ranges, &c, p, argv[6], &err)) fail(&err);
-    }
-    if (real(argc, argv, "learn", 0.0) > 0.0) {
-        sums = calloc(rk_site_count(&c), sizeof *sums);
-        net->dscale = sums;
-        rk_free_aligned(net->arena); /* laid out anew: what is shared depends on it */
-        net->arena = NULL;
-        net->cap_tokens = net->cap_rows = net->cap_pairs = 0;
     }
     if (value(argc, argv, "teacher")) {
         rk_folder *f;
