@@ -159,6 +159,8 @@ typedef struct cli_table {
     bool failed;
 } cli_table;
 void cli_table_start(cli_table *t, size_t columns);
+/* The same with its first row, the names of the columns. */
+void cli_table_head(cli_table *t, const char *const *head, size_t columns);
 void cli_table_add(cli_table *t, const char *format, ...) CLI_PRINTF(2, 3);
 void cli_table_end(cli_table *t, FILE *to);       /* prints and frees */
 

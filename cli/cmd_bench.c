@@ -7,10 +7,9 @@ static void put(const json_t *models)
     json_t *m, *b;
     char size[CLI_SIZE_TEXT], rss[CLI_SIZE_TEXT];
 
-    cli_table_start(&t, 9);
     static const char *const head[] = {"model", "ran", "bytes", "memory", "load ms", "p50 ms",
                                        "p95 ms", "p99 ms", "threads"};
-    for (i = 0; i < 9; i++) cli_table_add(&t, "%s", head[i]);
+    cli_table_head(&t, head, sizeof head / sizeof head[0]);
     json_array_foreach(models, i, m) {
         cli_table_add(&t, "%s", cli_str(m, "model"));
         cli_table_add(&t, "%s %s", cli_str(m, "precision_ran"), cli_str(m, "isa"));
@@ -27,8 +26,7 @@ static void put(const json_t *models)
 
     static const char *const second[] = {"model", "batch", "rows/s", "tokens/s", "GFLOP/s",
                                          "of peak %"};
-    cli_table_start(&t, 6);
-    for (i = 0; i < 6; i++) cli_table_add(&t, "%s", second[i]);
+    cli_table_head(&t, second, sizeof second / sizeof second[0]);
     json_array_foreach(models, i, m) {
         json_array_foreach(json_object_get(m, "batches"), j, b) {
             cli_table_add(&t, "%s", cli_str(m, "model"));

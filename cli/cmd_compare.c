@@ -24,8 +24,7 @@ static void put_models(const json_t *models)
     json_t *m;
     cli_table t;
 
-    cli_table_start(&t, sizeof head / sizeof head[0]);
-    for (i = 0; i < sizeof head / sizeof head[0]; i++) cli_table_add(&t, "%s", head[i]);
+    cli_table_head(&t, head, sizeof head / sizeof head[0]);
     json_array_foreach(models, i, m)
     {
         cli_table_add(&t, "%s", cli_str(m, "model"));

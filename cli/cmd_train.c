@@ -9,10 +9,9 @@ static void put_epochs(const json_t *epochs)
     json_t *e;
 
     if (!json_array_size(epochs)) return;
-    cli_table_start(&t, 6);
     static const char *const head[] = {"epoch", "train loss", "valid loss", "valid accuracy",
                                        "valid F1", "kept"};
-    for (i = 0; i < 6; i++) cli_table_add(&t, "%s", head[i]);
+    cli_table_head(&t, head, sizeof head / sizeof head[0]);
     json_array_foreach(epochs, i, e) {
         cli_table_add(&t, "%.0f", cli_num(e, "epoch"));
         if (json_is_number(json_object_get(e, "train_loss")))

@@ -207,8 +207,7 @@ void pipe_put_table(const pipeline *p)
     const json_t *test = p->variant[PIPE_FP32].eval;
     cli_table t;
 
-    cli_table_start(&t, COLUMNS);
-    for (size_t i = 0; i < COLUMNS; i++) cli_table_add(&t, "%s", head[i]);
+    cli_table_head(&t, head, COLUMNS);
     for (size_t i = 0; i < PIPE_KINDS; i++) {
         const json_t *e = p->variant[i].eval, *ci = json_object_get(e, "accuracy_ci95");
         const char *slash = strrchr(p->variant[i].file, '/');

@@ -131,8 +131,7 @@ static void put_models(FILE *to, const json_t *models)
     json_t *e;
     cli_table t;
 
-    cli_table_start(&t, sizeof head / sizeof head[0]);
-    for (i = 0; i < sizeof head / sizeof head[0]; i++) cli_table_add(&t, "%s", head[i]);
+    cli_table_head(&t, head, sizeof head / sizeof head[0]);
     json_array_foreach(models, i, e)
     {
         const json_t *ci = json_object_get(e, "accuracy_ci95");
@@ -158,8 +157,7 @@ void cli_put_seeds(FILE *to, const json_t *result)
 
     put_models(to, json_object_get(result, "models"));
     fputc('\n', to);
-    cli_table_start(&t, sizeof head / sizeof head[0]);
-    for (i = 0; i < sizeof head / sizeof head[0]; i++) cli_table_add(&t, "%s", head[i]);
+    cli_table_head(&t, head, sizeof head / sizeof head[0]);
     json_array_foreach(json_object_get(result, "summary"), i, group)
     {
         json_object_foreach(json_object_get(group, "metrics"), key, m)

@@ -18,6 +18,12 @@ void cli_table_start(cli_table *t, size_t columns)
     t->columns = columns;
 }
 
+void cli_table_head(cli_table *t, const char *const *head, size_t columns)
+{
+    cli_table_start(t, columns);
+    for (size_t i = 0; i < columns; i++) cli_table_add(t, "%s", head[i]);
+}
+
 void cli_table_add(cli_table *t, const char *format, ...)
 {
     char text[512];

@@ -99,8 +99,7 @@ static void put(const json_t *result, bool tested)
     json_t *run;
     cli_table t;
 
-    cli_table_start(&t, columns);
-    for (i = 0; i < columns; i++) cli_table_add(&t, "%s", head[i]);
+    cli_table_head(&t, head, columns);
     json_array_foreach(json_object_get(result, "seeds"), i, run)
     {
         cli_table_add(&t, "%.0f", cli_num(run, "seed"));
