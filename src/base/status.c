@@ -6,6 +6,11 @@
 
 #include "base/utf8.h"
 
+/* Every check for NaN would be compiled away: a training that diverged would go on unseen. */
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#error "Ringkas needs NaN and infinity: build without -ffast-math, -Ofast and -ffinite-math-only"
+#endif
+
 const char *rk_status_name(rk_status status)
 {
     static const char *const names[] = {

@@ -82,7 +82,9 @@ typedef struct rk_loops {
     void (*min_max)(float *min, float *max, const float *x, size_t n); /* widens both */
 
     /* y = dequantised code of x, u8 (scale, zero) or s8 (symmetric, +-127); y may be x. inside [n],
-     * unless NULL: 1 where x lies within the range (the gradient passes there). */
+     * unless NULL: 1 where x lies within the range (the gradient passes there). Infinities get the
+     * end codes. NaN stays NaN, so that a run that diverged is seen by its loss; a code would hide
+     * it (the runtime, which has only codes, gives it that of 0). */
     void (*fake_u8)(float *y, uint8_t *inside, const float *x, size_t n, float scale, int zero);
     /* d loss / d ln scale of fake_u8, dx the gradient at y: the sum of dx scale (code - zero - x /
      * scale) inside the range and of dx scale (code - zero) outside (Esser et al. 2020, equation 3,
@@ -90,7 +92,7 @@ typedef struct rk_loops {
     double (*scale_gradient)(const float *dx, const float *x, size_t n, float scale, int zero);
     void (*fake_s8)(float *y, const float *x, size_t n, float scale);
     float (*abs_max)(const float *x, size_t n);
-    /* y = x rounded to binary16, clamped to +-65504; y may be x. inside as above. */
+    /* y = x rounded to binary16, clamped to +-65504, NaN stays; y may be x. inside as above. */
     void (*round_half)(float *y, uint8_t *inside, const float *x, size_t n, rk_half_counts *counts);
     void (*mask)(float *y, const uint8_t *keep, size_t n); /* y = keep ? y : 0 */
 } rk_loops;

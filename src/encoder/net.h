@@ -69,6 +69,8 @@ typedef struct rk_net {
     rk_observer observer;
     double percentile;       /* of RK_OBSERVER_PERCENTILE */
     rk_histogram *histogram; /* of the batch in hand, for the other observers */
+    float *bulk;    /* [sites] INT8: observers write which share of the batch's range holds all
+                     * values but a hundredth at each end; NULL: not asked */
     double *dscale; /* [sites] INT8: the backward adds d loss / d ln scale; NULL: fixed scales */
     bool asleep;    /* QAT does not act yet: rk_net_sleep */
     float *peak;    /* [rk_half_places] FP16: largest magnitudes seen before rounding */

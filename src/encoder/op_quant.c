@@ -30,37 +30,53 @@ void rk_half_name(char out[96], const rk_bert_config *c, size_t place)
         snprintf(out, 96, "%s", head[place - RK_HALF_PER_LAYER * c->layers]);
 }
 
-/* The ends of what the observer makes of a batch with the ends *min and *max. */
-static void narrow(rk_net *net, float *min, float *max, const float *x, size_t rows, size_t cols)
+/* The values of a batch with the ends min and max, counted into net->histogram. */
+static void count(rk_net *net, float min, float max, const float *x, size_t rows, size_t cols)
 {
     rk_histogram *all = net->histogram;
 
-    if (net->observer == RK_OBSERVER_MINMAX || !(*max > *min)) return;
     memset(all, 0, sizeof *all);
-    all->min = *min;
-    all->max = *max;
+    all->min = min;
+    all->max = max;
 #pragma omp parallel
     {
-        rk_histogram part = {.min = *min, .max = *max};
+        rk_histogram part = {.min = min, .max = max};
 #pragma omp for schedule(static)
         for (size_t c = 0; c < rk_chunks(rows); c++)
             rk_histogram_add(&part, x + c * RK_CHUNK * cols, rk_chunk_rows(c, rows) * cols);
 #pragma omp critical
         for (size_t i = 0; i < RK_HISTOGRAM_BINS; i++) all->count[i] += part.count[i];
     }
-    if (net->observer == RK_OBSERVER_PERCENTILE)
-        rk_histogram_percentile(min, max, all, net->percentile);
-    else
-        rk_histogram_least_error(min, max, all);
 }
 
-static void observe(rk_net *net, rk_range *range, const float *x, size_t rows, size_t cols)
+/* The ends of what the observer makes of the batch that was counted. */
+static void narrow(const rk_net *net, float *min, float *max)
 {
+    if (net->observer == RK_OBSERVER_PERCENTILE)
+        rk_histogram_percentile(min, max, net->histogram, net->percentile);
+    else if (net->observer == RK_OBSERVER_MSE)
+        rk_histogram_least_error(min, max, net->histogram);
+}
+
+static float bulk_share(const rk_histogram *h)
+{
+    float min, max;
+    rk_histogram_percentile(&min, &max, h, 99.0);
+    return (max - min) / (h->max - h->min);
+}
+
+static void observe(rk_net *net, size_t site, const float *x, size_t rows, size_t cols)
+{
+    rk_range *range = &net->ranges->site[site];
     float min = INFINITY, max = -INFINITY;
 #pragma omp parallel for schedule(static) reduction(min : min) reduction(max : max)
     for (size_t c = 0; c < rk_chunks(rows); c++)
         net->loops->min_max(&min, &max, x + c * RK_CHUNK * cols, rk_chunk_rows(c, rows) * cols);
-    narrow(net, &min, &max, x, rows, cols);
+    if (max > min && (net->observer != RK_OBSERVER_MINMAX || net->bulk)) {
+        count(net, min, max, x, rows, cols);
+        if (net->bulk) net->bulk[site] = bulk_share(net->histogram);
+        narrow(net, &min, &max);
+    }
     if (range->q.scale == 0.0f) { /* nothing seen yet */
         range->min = min;
         range->max = max;
@@ -82,7 +98,7 @@ void rk_input_make(rk_net *net, rk_input *in, float *x, size_t site, size_t rows
     }
     range = &net->ranges->site[site];
     as_is = net->asleep || net->observe == RK_OBSERVE_FIRST;
-    if (net->observe != RK_OBSERVE_OFF) observe(net, &net->ranges->site[site], x, rows, cols);
+    if (net->observe != RK_OBSERVE_OFF) observe(net, site, x, rows, cols);
 #pragma omp parallel for schedule(static)
     for (size_t c = 0; c < rk_chunks(rows); c++) {
         const size_t at = c * RK_CHUNK * cols, n = rk_chunk_rows(c, rows) * cols;

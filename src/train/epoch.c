@@ -17,17 +17,18 @@ static void keep_best(rk_run *r)
 }
 
 /* What a mean hides: labels that are not found at all, one answer for everything, a loss that is
- * that of guessing. */
+ * that of guessing, an accuracy that the most common label has too. */
 static void say_labels(const rk_run *r, const rk_metrics *m, double loss)
 {
     enum { SHOWN = 8 };
     const double guess = log((double)m->labels);
     rk_buffer b = {0};
-    size_t answered = 0, last = 0;
+    size_t answered = 0, last = 0, common = 0;
     char name[RK_QUOTE_SIZE];
 
     for (size_t i = 0; i < m->labels; i++) {
         size_t given = 0;
+        if (m->label[i].support > m->label[common].support) common = i;
         for (size_t t = 0; t < m->labels; t++) given += m->confusion[t * m->labels + i];
         answered += given > 0;
         if (given) last = i;
@@ -48,6 +49,14 @@ static void say_labels(const rk_run *r, const rk_metrics *m, double loss)
                "epoch %zu: a validation loss of %.4f is no better than guessing (%.4f for %zu "
                "labels)",
                r->epoch, loss, guess, m->labels);
+    else if (m->accuracy * (double)m->rows <= (double)m->label[common].support + 0.5)
+        rk_say(r,
+               "epoch %zu: an accuracy of %.4f is no better than the label \"%s\" for every "
+               "validation row (%.4f)",
+               r->epoch, m->accuracy,
+               rk_quote(name, r->config.labels.name[common],
+                        strlen(r->config.labels.name[common])),
+               (double)m->label[common].support / (double)m->rows);
 }
 
 /* FP16: the places whose values reached an eighth of its largest number on the validation rows. */

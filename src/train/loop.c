@@ -290,6 +290,18 @@ static void close_run(rk_run *r)
     rk_folder_close(r->folder);
 }
 
+/* Ranges that were learned before fit the weights of then; nobody shall think that they stay. */
+static void say_ranges(const rk_run *r)
+{
+    const json_t *about = r->folder->quant ? r->folder->quant->metadata : NULL;
+    const char *precision = json_string_value(json_object_get(about, "precision"));
+
+    if (precision && strcmp(precision, "int8") == 0)
+        rk_say(r, "%s: the INT8 ranges that it has learned are not used: %s", r->o->model,
+               r->o->qat == RK_QAT_INT8 ? "they are measured anew on the training rows"
+                                        : "the result has none");
+}
+
 /* From the loaded state to the finished folder. */
 static rk_status train(rk_run *r, rk_error *err)
 {
@@ -297,6 +309,7 @@ static rk_status train(rk_run *r, rk_error *err)
 
     if (!st) rk_run_say_data(r);
     if (!st && r->about) rk_say(r, "%s", r->about);
+    if (!st && r->step == 0) say_ranges(r);
     if (r->o->resume) {
         if (!st) rk_say(r, "going on after step %zu of %zu", r->step, r->total);
     } else if (rk_train_unfinished(r->o->out)) { /* it stays until there is a newer one */

@@ -17,9 +17,33 @@ static bool tell(const rk_run *r, size_t done, size_t total)
     return !r->progress || r->progress(&p, r->user);
 }
 
+/* Few values far out take the codes from all others: the site where it is worst, so that people
+ * know what to try when the accuracy falls. */
+static void say_crowded(const rk_run *r, const float *bulk)
+{
+    enum { CODES = 256, FEW = 8 };
+    const float few = (float)FEW / CODES;
+    size_t crowded = 0, worst = 0;
+    char name[96];
+
+    for (size_t i = 0; i < r->ranges->sites; i++) {
+        crowded += bulk[i] < few;
+        if (bulk[i] < bulk[worst]) worst = i;
+    }
+    if (!crowded) return;
+    rk_site_name(name, &r->config, worst);
+    rk_say(r,
+           "int8: at %zu of %zu activations nearly all values (98 %%) lie in under %.1f %% of the "
+           "range, the rest far out; worst %s: %.2g %% of %g to %g; should the accuracy fall, try "
+           "--observer mse or percentile",
+           crowded, r->ranges->sites, 100.0 * (double)few, name, 100.0 * (double)bulk[worst],
+           (double)r->ranges->site[worst].min, (double)r->ranges->site[worst].max);
+}
+
 rk_status rk_run_calibrate(rk_run *r, rk_error *err)
 {
     uint32_t *order = rk_calloc(r->train.rows, sizeof *order);
+    float *bulk = rk_calloc(r->ranges->sites, sizeof *bulk);
     rk_gather g = {0};
     rk_status st = RK_OK;
     const float momentum = r->net->momentum;
@@ -27,7 +51,11 @@ rk_status rk_run_calibrate(rk_run *r, rk_error *err)
     const size_t batches = all < CALIBRATION_BATCHES ? all : CALIBRATION_BATCHES;
     size_t done = 0;
 
-    if (!order) return rk_fail(err, RK_E_MEMORY, "out of memory");
+    if (!order || !bulk) {
+        st = rk_fail(err, RK_E_MEMORY, "out of memory");
+        goto done;
+    }
+    for (size_t i = 0; i < r->ranges->sites; i++) bulk[i] = 1.0f;
     rk_run_order(r, 0, order);
     r->net->observe = RK_OBSERVE_FIRST;
     for (; done < batches && !st; done++) {
@@ -35,6 +63,7 @@ rk_status rk_run_calibrate(rk_run *r, rk_error *err)
         const size_t rows = left < r->o->batch ? left : r->o->batch;
         st = rk_gather_rows(&g, &r->train, order, first, rows, err);
         if (st) break;
+        if (done + 1 == batches && r->o->observer == RK_OBSERVER_MINMAX) r->net->bulk = bulk;
         /* the mean of the batches' ends, not the far ends of the rarest batch */
         r->net->momentum = 1.0f / (float)(done + 1);
         st = rk_net_forward(r->net, &(rk_batch){.ids = g.ids, .starts = g.starts, .rows = rows},
@@ -46,8 +75,13 @@ rk_status rk_run_calibrate(rk_run *r, rk_error *err)
     }
     r->net->momentum = momentum;
     r->net->observe = RK_OBSERVE_OFF;
-    if (!st) rk_say(r, "int8: ranges of %zu activations from %zu batches", r->ranges->sites, done);
+    r->net->bulk = NULL;
+    if (st) goto done;
+    rk_say(r, "int8: ranges of %zu activations from %zu batches", r->ranges->sites, done);
+    say_crowded(r, bulk);
+done:
     rk_gather_free(&g);
+    rk_free(bulk);
     rk_free(order);
     return st;
 }

@@ -289,10 +289,46 @@ static void check_rounding(const rk_loops *t)
     }
 }
 
+/* What training must never hide or invent (pytorch/pytorch #106780, #116992): infinities get the
+ * end of their own side and no gradient, NaN stays NaN. Each value stands in every lane once. */
+static void check_far(const rk_loops *t)
+{
+    static const float far[] = {INFINITY, -INFINITY, 1e38f, -1e38f, 3.4028235e38f, -3.4028235e38f,
+                                NAN,      1e9f,      -1e9f, 0.5f,   -0.0f};
+    enum { FAR = sizeof far / sizeof far[0], M = FAR * 16 + 5 };
+    const rk_qparams q = rk_qparams_u8(-1.5f, 3.25f);
+    const float s = 0.0173f;
+    float x[M], y[M], g[M];
+    uint8_t inside[M];
+
+    for (size_t i = 0; i < M; i++) x[i] = far[i % FAR];
+    t->fake_u8(y, inside, x, M, q.scale, q.zero);
+    for (size_t i = 0; i < M; i++) {
+        if (isnan(x[i])) assert_true(isnan(y[i]));
+        else assert_true(y[i] == (float)(rk_quantize_u8(x[i], q) - q.zero) * q.scale);
+        assert_int_equal(inside[i], fabsf(x[i]) <= 0.5f);
+        g[i] = 1.0f;
+    }
+    t->mask(g, inside, M);
+    for (size_t i = 0; i < M; i++) assert_true(g[i] == (fabsf(x[i]) <= 0.5f ? 1.0f : 0.0f));
+    t->fake_s8(y, x, M, s);
+    for (size_t i = 0; i < M; i++) {
+        if (isnan(x[i])) assert_true(isnan(y[i]));
+        else assert_true(y[i] == (float)rk_quantize_s8(x[i], s) * s);
+    }
+    t->round_half(y, inside, x, M, NULL);
+    for (size_t i = 0; i < M; i++) {
+        if (isnan(x[i])) assert_true(isnan(y[i]));
+        else assert_true(y[i] == (fabsf(x[i]) > 0.5f ? copysignf(65504.0f, x[i]) : x[i]));
+        assert_int_equal(inside[i], fabsf(x[i]) <= 0.5f);
+    }
+}
+
 static void test_rounding(void **state)
 {
     (void)state;
     each_level(check_rounding);
+    each_level(check_far);
 }
 
 static void check_sums(const rk_loops *t)

@@ -73,15 +73,15 @@ static inline float rk_tanh(float x)
 }
 
 /* x rounded to IEEE binary16 (to nearest even) and back, for |x| <= 65504; larger values give 65504
- * or more, the caller clamps. Below 2^-14 the grid is 2^-24. */
+ * or more, the caller clamps; NaN stays NaN. Below 2^-14 the grid is 2^-24. */
 static inline float rk_round_half(float x)
 {
     const float a = x < 0.0f ? -x : x;
-    const int32_t i = rk_float_bits(a);
-    const float normal = rk_bits_float((i + 0xfff + (i >> 13 & 1)) & ~0x1fff);
+    const uint32_t i = (uint32_t)rk_float_bits(a);
+    const float normal = rk_bits_float((int32_t)((i + 0xfffu + (i >> 13 & 1u)) & ~0x1fffu));
     const float small = (a + 0.75f) - 0.75f; /* 0.75 has its last bit at 2^-24 */
     const float r = a < 6.103515625e-05f ? small : normal;
-    return x < 0.0f ? -r : r;
+    return x < 0.0f ? -r : x >= 0.0f ? r : x;
 }
 
 #endif

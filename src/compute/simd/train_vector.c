@@ -199,8 +199,9 @@ void RK_K(fake_u8)(float *y, uint8_t *inside, const float *x, size_t n, float sc
     }
 #pragma omp simd
     for (size_t i = 0; i < n; i++) {
-        /* clamping before rounding gives the same code, and keeps rk_round in its range */
-        const float v = x[i] / scale, a = v > lo ? v : lo, c = a < hi ? a : hi;
+        /* clamping before rounding gives the same code, and keeps rk_round in its range; written so
+         * that NaN passes */
+        const float v = x[i] / scale, a = lo > v ? lo : v, c = hi < a ? hi : a;
         y[i] = rk_round(c) * scale;
     }
 }
@@ -229,7 +230,7 @@ void RK_K(fake_s8)(float *y, const float *x, size_t n, float scale)
 {
 #pragma omp simd
     for (size_t i = 0; i < n; i++) {
-        const float v = x[i] / scale, a = v > -127.0f ? v : -127.0f, c = a < 127.0f ? a : 127.0f;
+        const float v = x[i] / scale, a = -127.0f > v ? -127.0f : v, c = 127.0f < a ? 127.0f : a;
         y[i] = rk_round(c) * scale;
     }
 }
@@ -252,7 +253,7 @@ void RK_K(round_half)(float *y, uint8_t *inside, const float *x, size_t n, rk_ha
     }
 #pragma omp simd
     for (size_t i = 0; i < n; i++) {
-        const float a = x[i] > -most ? x[i] : -most, c = a < most ? a : most;
+        const float a = -most > x[i] ? -most : x[i], c = most < a ? most : a;
         y[i] = rk_round_half(c);
     }
     if (counts) {
