@@ -150,8 +150,8 @@ def fake_and_real(tmp):
     c.true("INT8 ran", real["precision_ran"] == "int8", real["precision_ran"])
     gap = abs(real["log_loss"] - kept["valid_loss"])
     print(f"validation loss: simulated {kept['valid_loss']:.6f}, integers {real['log_loss']:.6f}", flush=True)
-    # a code that flips at a tie moves a logit by far less than this
-    c.true("validation loss", gap < 1e-3, f"{gap}")
+    # a code that flips at a tie moves the mean by far less than this
+    c.true("validation loss", gap < 2e-4, f"{gap}")
     c.near("validation accuracy", real["accuracy"], kept["valid_accuracy"], 1.5 / real["rows"])
 
 
