@@ -54,8 +54,7 @@ static void say_labels(const rk_run *r, const rk_metrics *m, double loss)
                "epoch %zu: an accuracy of %.4f is no better than the label \"%s\" for every "
                "validation row (%.4f)",
                r->epoch, m->accuracy,
-               rk_quote(name, r->config.labels.name[common],
-                        strlen(r->config.labels.name[common])),
+               rk_quote(name, r->config.labels.name[common], strlen(r->config.labels.name[common])),
                (double)m->label[common].support / (double)m->rows);
 }
 
