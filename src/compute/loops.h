@@ -18,14 +18,15 @@ typedef struct rk_half_counts {
 } rk_half_counts;
 
 typedef struct rk_attention {
-    const float *qkv;      /* [n, 3 hidden], row stride `stride` floats: this row's first token */
-    size_t stride, hidden; /* query at 0, key at hidden, value at 2 hidden */
-    size_t head, size;     /* which head, floats per head */
-    size_t n;              /* tokens of the row */
-    float scale;           /* 1 / sqrt(size) */
-    const uint8_t *keep;   /* [n, n] dropout mask of the probabilities (0 drops), NULL for none */
-    float keep_scale;      /* 1 / (1 - p) */
-    int half;              /* round scores and probabilities to binary16 */
+    const float *q;          /* [queries, size] of one row and head */
+    const float *k, *v;      /* [n, size] */
+    size_t q_stride, stride; /* floats from one token to the next: of q, of k and v */
+    size_t size;             /* floats per head */
+    size_t n, queries;       /* tokens of the row; how many of them, from the first, ask */
+    float scale;             /* 1 / sqrt(size) */
+    const uint8_t *keep;     /* [queries, n] dropout mask of the probabilities (0 drops), or NULL */
+    float keep_scale;        /* 1 / (1 - p) */
+    int half;                /* round scores and probabilities to binary16 */
 } rk_attention;
 
 /* The numbers of one update of AdamW (Loshchilov & Hutter 2019, as torch.optim.AdamW) */
@@ -51,13 +52,13 @@ typedef struct rk_loops {
     void (*activate)(float *y, const float *x, size_t n, int activation);
     void (*activate_back)(float *dx, const float *dy, const float *x, size_t n, int activation);
 
-    /* One row, one head. out [n, hidden stride `out_stride`] at the head's columns. scratch: at
-     * least rk_attention_scratch(n, size) floats. */
+    /* One row, one head. out [queries, size], row stride `out_stride`. scratch: at least
+     * rk_attention_scratch(n, size) floats. */
     void (*attention)(float *out, size_t out_stride, const rk_attention *a, float *scratch,
                       rk_half_counts *counts);
-    /* dqkv [n, 3 hidden] gets the gradients of this head's query, key and value columns. */
-    void (*attention_back)(float *dqkv, const float *dout, size_t out_stride, const rk_attention *a,
-                           float *scratch);
+    /* The gradients of this head's query, key and value, which lie as they do. */
+    void (*attention_back)(float *dq, float *dk, float *dv, const float *dout, size_t out_stride,
+                           const rk_attention *a, float *scratch);
 
     void (*add)(float *y, const float *a, const float *b, size_t n); /* y = a + b */
     /* out [cols] += sums over the rows of x (row stride `stride`) */

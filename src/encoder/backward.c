@@ -9,7 +9,7 @@ static rk_status head_backward(rk_net *net, const rk_batch *batch, const float *
 {
     const rk_bert_config *c = net->config;
     const size_t r = net->rows, h = c->hidden, site = RK_SITES_PER_LAYER * c->layers;
-    float *d = net->dx, *dfirst = net->dsum; /* [R, H] fits: R <= T */
+    float *d = net->dx, *dfirst = net->whole ? net->dsum : net->dy; /* [R, H] fits: R <= T */
     rk_status st = rk_linear_back(net, batch, d, grad->class_w, grad->class_b, dlogits,
                                   &net->in_class, net->used->class_w, r, c->labels.count, h, err);
     if (st) return st;
@@ -20,18 +20,16 @@ static rk_status head_backward(rk_net *net, const rk_batch *batch, const float *
                         net->used->pooler_w, r, h, h, err);
     if (st) return st;
     rk_input_back(net, dfirst, &net->in_pooler, net->first, site, r, h);
+    if (!net->whole) return RK_OK;
     if (batch->dlast)
         rk_copy(net->dy, batch->dlast, net->tokens, h);
     else
         memset(net->dy, 0, net->tokens * h * sizeof(float));
-    for (size_t i = 0; i < r; i++) {
-        float *first = net->dy + batch->starts[i] * h;
-        net->loops->add(first, first, dfirst + i * h, h);
-    }
+    rk_first_add(net, batch, net->dy, dfirst, h);
     return RK_OK;
 }
 
-/* The feed-forward half: dy [T, H] becomes the gradient at a->h in dx. */
+/* The feed-forward half: dy [N, H] becomes the gradient at a->h in dx. */
 static rk_status feed_backward(rk_net *net, const rk_batch *batch, size_t l, rk_params *grad,
                                rk_error *err)
 {
@@ -39,7 +37,8 @@ static rk_status feed_backward(rk_net *net, const rk_batch *batch, size_t l, rk_
     const rk_layer *w = &net->used->layer[l];
     rk_layer *g = &grad->layer[l];
     const rk_acts *a = &net->acts[l];
-    const size_t t = net->tokens, h = c->hidden, i = c->inner, site = RK_SITES_PER_LAYER * l;
+    const size_t t = rk_firsts(net, l) ? net->rows : net->tokens, h = c->hidden, i = c->inner;
+    const size_t site = RK_SITES_PER_LAYER * l;
     float *dres = net->dx, *dsum = net->dsum;
     rk_status st;
 
@@ -68,34 +67,62 @@ static rk_status feed_backward(rk_net *net, const rk_batch *batch, size_t l, rk_
     return RK_OK;
 }
 
+/* The gradients at query, key and value become that at a->x in dx; dy is scratch. */
+static rk_status qkv_backward(rk_net *net, const rk_batch *batch, size_t l, rk_params *grad,
+                              rk_error *err)
+{
+    const rk_layer *w = &net->used->layer[l];
+    rk_layer *g = &grad->layer[l];
+    const rk_acts *a = &net->acts[l];
+    const size_t t = net->tokens, r = net->rows, h = net->config->hidden;
+    const bool firsts = rk_firsts(net, l);
+    const size_t wide = (firsts ? 2 : 3) * h, at = firsts ? h : 0; /* without the query */
+    rk_status st;
+
+    rk_round_back(net, net->dqkv, a->qkv, t, wide);
+    st = rk_linear_back(net, batch, net->dx, g->qkv_w + at * h, g->qkv_b + at, net->dqkv,
+                        &a->in_qkv, w->qkv_w + at * h, t, wide, h, err);
+    if (!st && firsts) {
+        rk_round_back(net, net->dquery, net->query, r, h);
+        st = rk_linear_back(net, batch, net->dy, g->qkv_w, g->qkv_b, net->dquery, &net->in_query,
+                            w->qkv_w, r, h, h, err);
+        rk_first_add(net, batch, net->dx, net->dy, h);
+    }
+    if (st) return st;
+    rk_input_back(net, net->dx, &a->in_qkv, a->x, RK_SITES_PER_LAYER * l + RK_SITE_QKV, t, h);
+    return RK_OK;
+}
+
 /* The attention half: the gradient at a->h in dx becomes that at a->x in dy. */
 static rk_status attention_backward(rk_net *net, const rk_batch *batch, size_t l, rk_params *grad,
                                     rk_error *err)
 {
-    const rk_bert_config *c = net->config;
     const rk_layer *w = &net->used->layer[l];
     rk_layer *g = &grad->layer[l];
     const rk_acts *a = &net->acts[l];
-    const size_t t = net->tokens, h = c->hidden, site = RK_SITES_PER_LAYER * l;
+    const bool firsts = rk_firsts(net, l);
+    const size_t n = firsts ? net->rows : net->tokens, h = net->config->hidden;
     float *dres = net->dy, *dctx = net->dx, *dsum = net->dsum;
     rk_status st;
 
-    rk_norm_back(net, dres, g->ln1_w, g->ln1_b, net->dx, a->res1, a->mean1, a->rstd1, w->ln1_w, t);
-    rk_round_back(net, dres, a->res1, t, h);
-    rk_copy(dsum, dres, t, h);
-    rk_drop_back(net, batch, dres, a->keep1, net->dropout_hidden, t, h);
-    st = rk_linear_back(net, batch, dctx, g->attn_w, g->attn_b, dres, &a->in_attn, w->attn_w, t, h,
+    rk_norm_back(net, dres, g->ln1_w, g->ln1_b, net->dx, a->res1, a->mean1, a->rstd1, w->ln1_w, n);
+    rk_round_back(net, dres, a->res1, n, h);
+    rk_copy(dsum, dres, n, h);
+    rk_drop_back(net, batch, dres, a->keep1, net->dropout_hidden, n, h);
+    st = rk_linear_back(net, batch, dctx, g->attn_w, g->attn_b, dres, &a->in_attn, w->attn_w, n, h,
                         h, err);
     if (st) return st;
-    rk_input_back(net, dctx, &a->in_attn, a->ctx, site + RK_SITE_ATTN, t, h);
-    rk_round_back(net, dctx, a->ctx, t, h);
-    rk_attend_back(net, batch, net->dqkv, dctx, a);
-    rk_round_back(net, net->dqkv, a->qkv, t, 3 * h);
-    st = rk_linear_back(net, batch, net->dx, g->qkv_w, g->qkv_b, net->dqkv, &a->in_qkv, w->qkv_w, t,
-                        3 * h, h, err);
+    rk_input_back(net, dctx, &a->in_attn, a->ctx, RK_SITES_PER_LAYER * l + RK_SITE_ATTN, n, h);
+    rk_round_back(net, dctx, a->ctx, n, h);
+    rk_attend_back(net, batch, dctx, l);
+    st = qkv_backward(net, batch, l, grad, err);
     if (st) return st;
-    rk_input_back(net, net->dx, &a->in_qkv, a->x, site + RK_SITE_QKV, t, h);
-    rk_sum(net, net->dy, net->dx, dsum, t, h);
+    if (firsts) {
+        rk_copy(net->dy, net->dx, net->tokens, h);
+        rk_first_add(net, batch, net->dy, dsum, h);
+    } else {
+        rk_sum(net, net->dy, net->dx, dsum, n, h);
+    }
     return RK_OK;
 }
 
@@ -106,8 +133,11 @@ rk_status rk_net_backward(rk_net *net, const rk_batch *batch, const float *dlogi
     rk_status st = head_backward(net, batch, dlogits, grad, err);
 
     for (size_t l = net->config->layers; !st && l-- > 0;) {
-        rk_round_back(net, net->dy, l + 1 < net->config->layers ? net->acts[l + 1].x : net->last,
-                      net->tokens, h);
+        const bool firsts = rk_firsts(net, l);
+        const float *out = l + 1 < net->config->layers ? net->acts[l + 1].x
+                           : firsts                    ? net->first
+                                                       : net->last;
+        rk_round_back(net, net->dy, out, firsts ? net->rows : net->tokens, h);
         st = feed_backward(net, batch, l, grad, err);
         if (!st) st = attention_backward(net, batch, l, grad, err);
     }

@@ -4,50 +4,82 @@
 
 #include "encoder/net.h"
 
+/* Query, key and value of a layer; where it computes first tokens only, the query of those. */
+static rk_status qkv_forward(rk_net *net, const rk_batch *batch, size_t l, rk_error *err)
+{
+    const rk_layer *w = &net->used->layer[l];
+    rk_acts *a = &net->acts[l];
+    const size_t t = net->tokens, h = net->config->hidden;
+    const size_t place = RK_HALF_PER_LAYER * l + RK_HALF_QKV;
+    rk_status st;
+
+    rk_input_make(net, &a->in_qkv, a->x, RK_SITES_PER_LAYER * l + RK_SITE_QKV, t, h);
+    if (!rk_firsts(net, l))
+        return rk_linear(net, a->qkv, &a->in_qkv, w->qkv_w, w->qkv_b, t, 3 * h, h, place, err);
+    rk_first_take(batch, net->first_x, a->x, h);
+    rk_first_take(batch, net->in_query.x, a->in_qkv.x, h);
+    st = rk_linear(net, a->qkv, &a->in_qkv, w->qkv_w + h * h, w->qkv_b + h, t, 2 * h, h, place,
+                   err);
+    if (st) return st;
+    return rk_linear(net, net->query, &net->in_query, w->qkv_w, w->qkv_b, net->rows, h, h, place,
+                     err);
+}
+
+/* x = dropout(x), x the output of a layer's Linear. */
+static void layer_drop(rk_net *net, const rk_batch *batch, size_t l, float *x, uint8_t *keep,
+                       size_t which)
+{
+    const size_t place = RK_PLACE_LAYERS + RK_PLACES_PER_LAYER * l + which;
+    const size_t h = net->config->hidden;
+    if (rk_firsts(net, l))
+        rk_drop_first(net, batch, x, keep, net->dropout_hidden, place, h);
+    else
+        rk_drop(net, batch, x, keep, net->dropout_hidden, place, net->tokens, h);
+}
+
 static rk_status layer_forward(rk_net *net, const rk_batch *batch, size_t l, rk_error *err)
 {
     const rk_bert_config *c = net->config;
     const rk_layer *w = &net->used->layer[l];
     rk_acts *a = &net->acts[l];
-    const size_t t = net->tokens, h = c->hidden, place = RK_PLACE_LAYERS + RK_PLACES_PER_LAYER * l;
+    const bool firsts = rk_firsts(net, l);
+    const size_t n = firsts ? net->rows : net->tokens, h = c->hidden;
     const size_t site = RK_SITES_PER_LAYER * l, half = RK_HALF_PER_LAYER * l;
-    float *out = l + 1 < c->layers ? net->acts[l + 1].x : net->last;
-    rk_status st;
+    const float *x = firsts ? net->first_x : a->x;
+    float *out = l + 1 < c->layers ? net->acts[l + 1].x : firsts ? net->first : net->last;
+    rk_status st = qkv_forward(net, batch, l, err);
 
-    rk_input_make(net, &a->in_qkv, a->x, site + RK_SITE_QKV, t, h);
-    st = rk_linear(net, a->qkv, &a->in_qkv, w->qkv_w, w->qkv_b, t, 3 * h, h, half + RK_HALF_QKV,
+    if (st) return st;
+    rk_attend(net, batch, l);
+
+    rk_input_make(net, &a->in_attn, a->ctx, site + RK_SITE_ATTN, n, h);
+    st = rk_linear(net, a->res1, &a->in_attn, w->attn_w, w->attn_b, n, h, h, half + RK_HALF_ATTN,
                    err);
     if (st) return st;
-    rk_attend(net, batch, a, l);
+    layer_drop(net, batch, l, a->res1, a->keep1, 1);
+    rk_sum(net, a->res1, a->res1, x, n, h);
+    rk_round(net, a->res1, n, h, half + RK_HALF_RES1);
+    rk_norm(net, a->h, a->mean1, a->rstd1, a->res1, w->ln1_w, w->ln1_b, n, half + RK_HALF_H);
 
-    rk_input_make(net, &a->in_attn, a->ctx, site + RK_SITE_ATTN, t, h);
-    st = rk_linear(net, a->res1, &a->in_attn, w->attn_w, w->attn_b, t, h, h, half + RK_HALF_ATTN,
-                   err);
-    if (st) return st;
-    rk_drop(net, batch, a->res1, a->keep1, net->dropout_hidden, place + 1, t, h);
-    rk_sum(net, a->res1, a->res1, a->x, t, h);
-    rk_round(net, a->res1, t, h, half + RK_HALF_RES1);
-    rk_norm(net, a->h, a->mean1, a->rstd1, a->res1, w->ln1_w, w->ln1_b, t, half + RK_HALF_H);
-
-    rk_input_make(net, &a->in_inter, a->h, site + RK_SITE_INTER, t, h);
-    st = rk_linear(net, a->u, &a->in_inter, w->inter_w, w->inter_b, t, c->inner, h,
+    rk_input_make(net, &a->in_inter, a->h, site + RK_SITE_INTER, n, h);
+    st = rk_linear(net, a->u, &a->in_inter, w->inter_w, w->inter_b, n, c->inner, h,
                    half + RK_HALF_U, err);
     if (st) return st;
 #pragma omp parallel for schedule(static)
-    for (size_t k = 0; k < rk_chunks(t); k++) {
+    for (size_t k = 0; k < rk_chunks(n); k++) {
         const size_t at = k * RK_CHUNK * c->inner;
-        net->loops->activate(a->g + at, a->u + at, rk_chunk_rows(k, t) * c->inner, (int)c->act);
+        net->loops->activate(a->g + at, a->u + at, rk_chunk_rows(k, n) * c->inner, (int)c->act);
     }
-    rk_round(net, a->g, t, c->inner, half + RK_HALF_G);
+    rk_round(net, a->g, n, c->inner, half + RK_HALF_G);
 
-    rk_input_make(net, &a->in_out, a->g, site + RK_SITE_OUT, t, c->inner);
-    st = rk_linear(net, a->res2, &a->in_out, w->out_w, w->out_b, t, h, c->inner, half + RK_HALF_OUT,
+    rk_input_make(net, &a->in_out, a->g, site + RK_SITE_OUT, n, c->inner);
+    st = rk_linear(net, a->res2, &a->in_out, w->out_w, w->out_b, n, h, c->inner, half + RK_HALF_OUT,
                    err);
     if (st) return st;
-    rk_drop(net, batch, a->res2, a->keep2, net->dropout_hidden, place + 2, t, h);
-    rk_sum(net, a->res2, a->res2, a->h, t, h);
-    rk_round(net, a->res2, t, h, half + RK_HALF_RES2);
-    rk_norm(net, out, a->mean2, a->rstd2, a->res2, w->ln2_w, w->ln2_b, t, half + RK_HALF_X);
+    layer_drop(net, batch, l, a->res2, a->keep2, 2);
+    rk_sum(net, a->res2, a->res2, a->h, n, h);
+    rk_round(net, a->res2, n, h, half + RK_HALF_RES2);
+    rk_norm(net, out, a->mean2, a->rstd2, a->res2, w->ln2_w, w->ln2_b, n, half + RK_HALF_X);
     return RK_OK;
 }
 
@@ -58,8 +90,7 @@ static rk_status head_forward(rk_net *net, const rk_batch *batch, rk_error *err)
     const size_t half = RK_HALF_PER_LAYER * c->layers;
     rk_status st;
 
-    for (size_t i = 0; i < r; i++)
-        memcpy(net->first + i * h, net->last + batch->starts[i] * h, h * sizeof(float));
+    if (net->whole) rk_first_take(batch, net->first, net->last, h);
     rk_input_make(net, &net->in_pooler, net->first, site, r, h);
     st = rk_linear(net, net->pooled, &net->in_pooler, net->used->pooler_w, net->used->pooler_b, r,
                    h, h, half + RK_HALF_POOLER, err);

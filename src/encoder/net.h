@@ -23,17 +23,18 @@ typedef struct rk_input {
     uint16_t *x16;   /* [T, in] bfloat16 copy for --compute bf16; else NULL */
 } rk_input;
 
+/* N is T, or R in the last layer where only first tokens are computed. */
 typedef struct rk_acts {
     float *x; /* [T, H] the layer's input */
     rk_input in_qkv, in_attn, in_inter, in_out;
-    float *qkv;                           /* [T, 3H] */
-    float *ctx;                           /* [T, H] attention output */
-    float *res1, *h;                      /* [T, H] before and after the first LayerNorm */
-    float *u, *g;                         /* [T, I] before and after the activation */
-    float *res2;                          /* [T, H] before the second LayerNorm */
-    float *mean1, *rstd1, *mean2, *rstd2; /* [T] */
-    uint8_t *keep_probs;                  /* [heads x sum of n^2] dropout masks */
-    uint8_t *keep1, *keep2;               /* [T, H] */
+    float *qkv;                           /* [T, 3H]; of first tokens only: [T, 2H] key, value */
+    float *ctx;                           /* [N, H] attention output */
+    float *res1, *h;                      /* [N, H] before and after the first LayerNorm */
+    float *u, *g;                         /* [N, I] before and after the activation */
+    float *res2;                          /* [N, H] before the second LayerNorm */
+    float *mean1, *rstd1, *mean2, *rstd2; /* [N] */
+    uint8_t *keep_probs;                  /* [heads x sum of n^2] dropout masks, of query x key */
+    uint8_t *keep1, *keep2;               /* [N, H] */
 } rk_acts;
 
 /* One batch. Dropout is on when `train`; its masks are those of (seed, stream). */
@@ -74,6 +75,10 @@ typedef struct rk_net {
     double *dscale; /* [sites] INT8: the backward adds d loss / d ln scale; NULL: fixed scales */
     bool asleep;    /* QAT does not act yet: rk_net_sleep */
     float *peak;    /* [rk_half_places] FP16: largest magnitudes seen before rounding */
+    /* The classifier reads the first token of each row, so the last layer computes only those
+     * (keys and values of all). True: all of them, for those who read `last`; set it before the
+     * first batch. */
+    bool whole;
     float dropout_hidden, dropout_attention, dropout_classifier;
     rk_half_counts half; /* FP16: since the last rk_net_refresh */
 
@@ -83,8 +88,12 @@ typedef struct rk_net {
     rk_acts *acts;                    /* [layers] */
     float *emb, *emb_mean, *emb_rstd; /* [T, H] sum of the tables, [T], [T] */
     uint8_t *keep_emb;
-    float *last;  /* [T, H] output of the last layer */
+    float *last;  /* [T, H] output of the last layer where `whole`, else NULL */
     float *first; /* [R, H] its first tokens */
+    /* of the last layer where not `whole`, [R, H]: its input's first tokens, their query and the
+     * input of the query's product, the query's gradient */
+    float *first_x, *query, *dquery;
+    rk_input in_query;
     rk_input in_pooler, in_class;
     float *pooled, *dropped; /* [R, H] after tanh, after dropout */
     uint8_t *keep_pooled;
@@ -177,6 +186,12 @@ static inline size_t rk_chunk_rows(size_t chunk, size_t rows)
     return left < RK_CHUNK ? left : RK_CHUNK;
 }
 
+/* Whether a layer computes first tokens only. */
+static inline bool rk_firsts(const rk_net *net, size_t layer)
+{
+    return !net->whole && layer + 1 == net->config->layers;
+}
+
 /* op_linear.c */
 rk_status rk_linear(rk_net *net, float *y, const rk_input *in, const float *w, const float *bias,
                     size_t rows, size_t out, size_t cols, size_t place, rk_error *err);
@@ -204,17 +219,24 @@ void rk_norm_back(rk_net *net, float *dx, float *dw, float *db, const float *dy,
 /* x = dropout(x) with a fresh mask for (stream, place); no mask is made when p is 0. */
 void rk_drop(rk_net *net, const rk_batch *batch, float *x, uint8_t *keep, float p, size_t place,
              size_t rows, size_t cols);
+/* The same for the first token of each row, x [R, cols]: with the masks that those tokens have
+ * among all; keep [R, cols] and room for 7 more. */
+void rk_drop_first(rk_net *net, const rk_batch *batch, float *x, uint8_t *keep, float p,
+                   size_t place, size_t cols);
 void rk_drop_back(const rk_net *net, const rk_batch *batch, float *dx, const uint8_t *keep, float p,
                   size_t rows, size_t cols);
+/* y [R, cols] = the first token of each row of x [T, cols], and the other way: x += y there */
+void rk_first_take(const rk_batch *batch, float *y, const float *x, size_t cols);
+void rk_first_add(const rk_net *net, const rk_batch *batch, float *x, const float *y, size_t cols);
 /* y = x, by all threads */
 void rk_copy(float *y, const float *x, size_t rows, size_t cols);
 /* y = a + b */
 void rk_sum(const rk_net *net, float *y, const float *a, const float *b, size_t rows, size_t cols);
 
 /* op_attention.c */
-void rk_attend(rk_net *net, const rk_batch *batch, rk_acts *a, size_t layer);
-void rk_attend_back(rk_net *net, const rk_batch *batch, float *dqkv, const float *dctx,
-                    const rk_acts *a);
+void rk_attend(rk_net *net, const rk_batch *batch, size_t layer);
+/* dctx as acts[layer].ctx; into net->dqkv as acts[layer].qkv, and net->dquery */
+void rk_attend_back(rk_net *net, const rk_batch *batch, const float *dctx, size_t layer);
 
 /* op_embed.c */
 void rk_embed(rk_net *net, const rk_batch *batch);

@@ -4,20 +4,33 @@
 
 #include "encoder/net.h"
 
-static rk_attention piece(const rk_net *net, const rk_batch *batch, const rk_acts *a, size_t row,
+/* Where a row's tokens lie, of query and context, and of key and value. */
+static size_t first_query(const rk_net *net, const rk_batch *batch, size_t row, size_t layer)
+{
+    return rk_firsts(net, layer) ? row : batch->starts[row];
+}
+
+static rk_attention piece(const rk_net *net, const rk_batch *batch, size_t layer, size_t row,
                           size_t head, size_t pair)
 {
     const rk_bert_config *c = net->config;
-    const size_t n = batch->starts[row + 1] - batch->starts[row];
+    const rk_acts *a = &net->acts[layer];
+    const bool firsts = rk_firsts(net, layer);
+    const size_t n = batch->starts[row + 1] - batch->starts[row], h = c->hidden;
+    const size_t size = h / c->heads, stride = firsts ? 2 * h : 3 * h;
     const bool drop = batch->train && rk_drop_threshold(net->dropout_attention) > 0;
+    const float *qkv = a->qkv + batch->starts[row] * stride + head * size;
+    const float *k = firsts ? qkv : qkv + h;
     const rk_attention p = {
-        .qkv = a->qkv + batch->starts[row] * 3 * c->hidden,
-        .stride = 3 * c->hidden,
-        .hidden = c->hidden,
-        .head = head,
-        .size = c->hidden / c->heads,
+        .q = firsts ? net->query + row * h + head * size : qkv,
+        .k = k,
+        .v = k + h,
+        .q_stride = firsts ? h : stride,
+        .stride = stride,
+        .size = size,
         .n = n,
-        .scale = 1.0f / sqrtf((float)(c->hidden / c->heads)),
+        .queries = firsts ? 1 : n,
+        .scale = 1.0f / sqrtf((float)size),
         .keep = drop ? a->keep_probs + pair * c->heads + head * n * n : NULL,
         .keep_scale = rk_drop_scale(net->dropout_attention),
         .half = rk_net_acts_as(net) == RK_QAT_FP16,
@@ -36,8 +49,9 @@ static size_t pairs_before(const rk_batch *batch, size_t row)
     return pairs;
 }
 
-void rk_attend(rk_net *net, const rk_batch *batch, rk_acts *a, size_t layer)
+void rk_attend(rk_net *net, const rk_batch *batch, size_t layer)
 {
+    rk_acts *a = &net->acts[layer];
     const size_t heads = net->config->heads, h = net->config->hidden;
     const uint32_t threshold = rk_drop_threshold(net->dropout_attention);
     const uint64_t place = RK_PLACE_LAYERS + RK_PLACES_PER_LAYER * layer;
@@ -50,14 +64,14 @@ void rk_attend(rk_net *net, const rk_batch *batch, rk_acts *a, size_t layer)
     reduction(max : largest)
     for (size_t job = 0; job < batch->rows * heads; job++) {
         const size_t row = job / heads, head = job % heads, pair = pairs_before(batch, row);
-        const rk_attention p = piece(net, batch, a, row, head, pair);
+        const rk_attention p = piece(net, batch, layer, row, head, pair);
         rk_half_counts k = {0};
         /* each row and head has numbers of its own, so any order draws the same masks */
         if (p.keep)
             net->loops->dropout_mask(a->keep_probs + pair * heads + head * p.n * p.n, batch->seed,
-                                     stream, (uint64_t)job << 32, p.n * p.n, threshold);
-        net->loops->attention(a->ctx + batch->starts[row] * h, h, &p,
-                              net->scratch + (size_t)omp_get_thread_num() * net->scratch_each, &k);
+                                     stream, (uint64_t)job << 32, p.queries * p.n, threshold);
+        net->loops->attention(a->ctx + first_query(net, batch, row, layer) * h + head * p.size, h,
+                              &p, net->scratch + (size_t)omp_get_thread_num() * net->scratch_each, &k);
         clamped += k.clamped;
         subnormal += k.subnormal;
         largest = k.largest > largest ? k.largest : largest;
@@ -65,19 +79,24 @@ void rk_attend(rk_net *net, const rk_batch *batch, rk_acts *a, size_t layer)
     net->half.clamped += clamped;
     net->half.subnormal += subnormal;
     rk_see_peak(net, half + RK_HALF_SCORES, largest);
-    rk_round(net, a->ctx, net->tokens, h, half + RK_HALF_CTX);
+    rk_round(net, a->ctx, rk_firsts(net, layer) ? net->rows : net->tokens, h, half + RK_HALF_CTX);
 }
 
-void rk_attend_back(rk_net *net, const rk_batch *batch, float *dqkv, const float *dctx,
-                    const rk_acts *a)
+void rk_attend_back(rk_net *net, const rk_batch *batch, const float *dctx, size_t layer)
 {
     const size_t heads = net->config->heads, h = net->config->hidden;
+    const bool firsts = rk_firsts(net, layer);
 
 #pragma omp parallel for schedule(dynamic)
     for (size_t job = 0; job < batch->rows * heads; job++) {
-        const size_t row = job / heads, head = job % heads, at = batch->starts[row];
-        const rk_attention p = piece(net, batch, a, row, head, pairs_before(batch, row));
-        net->loops->attention_back(dqkv + at * 3 * h, dctx + at * h, h, &p,
-                                   net->scratch + (size_t)omp_get_thread_num() * net->scratch_each);
+        const size_t row = job / heads, head = job % heads;
+        const rk_attention p = piece(net, batch, layer, row, head, pairs_before(batch, row));
+        const size_t at = head * p.size;
+        float *dqkv = net->dqkv + batch->starts[row] * p.stride + at;
+        float *dk = firsts ? dqkv : dqkv + h;
+        net->loops->attention_back(
+            firsts ? net->dquery + row * h + at : dqkv, dk, dk + h,
+            dctx + first_query(net, batch, row, layer) * h + at, h, &p,
+            net->scratch + (size_t)omp_get_thread_num() * net->scratch_each);
     }
 }

@@ -62,6 +62,27 @@ void rk_drop(rk_net *net, const rk_batch *batch, float *x, uint8_t *keep, float 
     }
 }
 
+void rk_drop_first(rk_net *net, const rk_batch *batch, float *x, uint8_t *keep, float p,
+                   size_t place, size_t cols)
+{
+    enum { NUMBERS = 8 }; /* in a Philox block */
+    const uint32_t threshold = rk_drop_threshold(p);
+    const uint64_t stream = batch->stream << 16 | place;
+    const size_t blocks = (RK_CHUNK * cols + NUMBERS - 1) / NUMBERS;
+
+    if (!batch->train || threshold == 0) return;
+    /* in order: a row's first block may hold numbers of the token before it, which are drawn past
+     * its place into that of the next row */
+    for (size_t r = 0; r < batch->rows; r++) {
+        const size_t t = batch->starts[r], number = t % RK_CHUNK * cols, before = number % NUMBERS;
+        uint8_t *k = keep + r * cols;
+        net->loops->dropout_mask(k, batch->seed, stream, t / RK_CHUNK * blocks + number / NUMBERS,
+                                 before + cols, threshold);
+        memmove(k, k + before, cols);
+        net->loops->dropout(x + r * cols, x + r * cols, k, rk_drop_scale(p), cols);
+    }
+}
+
 void rk_drop_back(const rk_net *net, const rk_batch *batch, float *dx, const uint8_t *keep, float p,
                   size_t rows, size_t cols)
 {
@@ -71,6 +92,20 @@ void rk_drop_back(const rk_net *net, const rk_batch *batch, float *dx, const uin
         const size_t at = c * RK_CHUNK * cols;
         net->loops->dropout(dx + at, dx + at, keep + at, rk_drop_scale(p),
                             rk_chunk_rows(c, rows) * cols);
+    }
+}
+
+void rk_first_take(const rk_batch *batch, float *y, const float *x, size_t cols)
+{
+    for (size_t r = 0; r < batch->rows; r++)
+        memcpy(y + r * cols, x + batch->starts[r] * cols, cols * sizeof *y);
+}
+
+void rk_first_add(const rk_net *net, const rk_batch *batch, float *x, const float *y, size_t cols)
+{
+    for (size_t r = 0; r < batch->rows; r++) {
+        float *first = x + batch->starts[r] * cols;
+        net->loops->add(first, first, y + r * cols, cols);
     }
 }
 

@@ -124,6 +124,7 @@ static rk_status make_net(rk_run *r, rk_error *err)
     if (st) return st;
     r->net->observer = r->o->observer;
     r->net->percentile = r->o->percentile;
+    r->net->whole = r->o->distill_hidden > 0.0;
     if (r->o->learn_ranges) {
         r->net->dscale = rk_calloc(r->ranges->sites, sizeof *r->net->dscale);
         if (!r->net->dscale) return rk_fail(err, RK_E_MEMORY, "out of memory");

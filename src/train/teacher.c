@@ -79,6 +79,7 @@ rk_status rk_teacher_open(rk_teacher **out, const rk_run *r, const rk_rows *vali
         st = rk_net_new(&t->net, &t->config, t->params,
                         r->o->compute == RK_COMPUTE_BF16 ? RK_DT_BF16 : RK_DT_F32, RK_QAT_NONE,
                         NULL, err);
+    if (!st) t->net->whole = r->o->distill_hidden > 0.0;
     rk_folder_close(folder);
     if (st)
         rk_teacher_close(t);

@@ -61,6 +61,8 @@ def float_case(name, folder, rows, labels):
     logits, grads = reference(model, rows, labels)
     got, _ = probe(folder, rows, labels)
     compare(name, got, logits, grads, 1e-4, 1e-4)
+    whole, _ = probe(folder, rows, labels, whole=1)
+    compare(name + ", all tokens of the last layer", whole, logits, grads, 1e-4, 1e-4)
     half, _ = probe(folder, rows, labels, "bf16")
     if half is None:
         print(f"SKIP: {name} in bf16: this processor has no such products")
@@ -72,29 +74,34 @@ def qat_case(name, folder, rows, labels, qat, deep=False):
     config = json.loads((pathlib.Path(folder) / "config.json").read_text())
     params = {n: torch.nn.Parameter(torch.from_numpy(w).float())
               for n, w in load_file(f"{folder}/model.safetensors").items()}
-    got, stored = probe(folder, rows, labels, qat=qat)
-    ranges = None
-    if qat == "int8":
-        seen = Twin(config, params, "int8", None)
-        with torch.no_grad():
-            seen.logits(rows)
-        ranges = {}
-        for site, (lo, hi) in seen.seen.items():
-            scale = stored[f"activation.{site}.scale"][0]
-            ranges[site] = (float(scale), int(stored[f"activation.{site}.zero_point"][0]))
-            want = (max(hi, 0.0) - min(lo, 0.0)) / 255
-            check(f"{name}: range of {site}", abs(scale - want) / want, 1e-3)
-    twin = Twin(config, params, qat, ranges)
-    wide = Twin(config, params, qat, ranges, torch.float64)
-    with torch.no_grad():
-        embeddings(name, twin, got, rows)
-        layers(name, twin, wide, got, rows)
-        encoder(name, twin, wide, got, rows)
-    twin.cache.clear()      # made without gradients
-    if deep:
-        return
-    torch.nn.functional.cross_entropy(twin.logits(rows), torch.as_tensor(labels)).backward()
-    gradients(name, got, gradients_of(params), QAT_GRADIENTS)
+    for whole in (True, False):
+        got, stored = probe(folder, rows, labels, qat=qat, whole=int(whole))
+        case = name + (", all tokens of the last layer" if whole else "")
+        ranges = None
+        if qat == "int8":
+            seen = Twin(config, params, "int8", None, whole=whole)
+            with torch.no_grad():
+                seen.logits(rows)
+            ranges = {}
+            for site, (lo, hi) in seen.seen.items():
+                scale = stored[f"activation.{site}.scale"][0]
+                ranges[site] = (float(scale), int(stored[f"activation.{site}.zero_point"][0]))
+                want = (max(hi, 0.0) - min(lo, 0.0)) / 255
+                check(f"{case}: range of {site}", abs(scale - want) / want, 1e-3)
+        twin = Twin(config, params, qat, ranges)
+        if whole:       # its ranges, on all tokens: what is near a tie is the same chance for each
+            wide = Twin(config, params, qat, ranges, torch.float64)
+            with torch.no_grad():
+                embeddings(name, twin, got, rows)
+                layers(name, twin, wide, got, rows)
+                encoder(name, twin, wide, got, rows)
+            twin.cache.clear()      # made without gradients
+        if deep:
+            continue
+        for p in params.values():
+            p.grad = None
+        torch.nn.functional.cross_entropy(twin.logits(rows), torch.as_tensor(labels)).backward()
+        gradients(case, got, gradients_of(params), QAT_GRADIENTS)
 
 
 def parts(got, what, rows):

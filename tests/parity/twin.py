@@ -48,10 +48,13 @@ class Twin:
     """params: name -> tensor as BertForSequenceClassification has them. qat: none, fp16, int8.
     ranges: site -> (scale, zero point) for int8; None observes (seen: site -> [min, max]). dtype:
     what is computed in; the weights' codes are those of float32 whatever it is. keep: dropout masks
-    by name, flat over all rows in order, at the rate."""
+    by name, flat over all rows in order, at the rate. whole: sites of the last layer see all tokens;
+    else the first ones, which alone reach the logits (query, key and value: all)."""
 
-    def __init__(self, config, params, qat="none", ranges=None, dtype=torch.float32, keep=None, rate=0.0):
+    def __init__(self, config, params, qat="none", ranges=None, dtype=torch.float32, keep=None, rate=0.0,
+                 whole=False):
         self.c, self.p, self.qat, self.ranges, self.seen = config, params, qat, ranges, {}
+        self.whole, self.last = whole, f"layer.{config['num_hidden_layers'] - 1}."
         self.dtype, self.cache = dtype, {}
         self.keep, self.rate, self.at, self.pair = keep, rate, 0, 0
 
@@ -85,7 +88,10 @@ class Twin:
         if self.qat != "int8":
             return x
         lo, hi = self.seen.get(name, (math.inf, -math.inf))
-        self.seen[name] = (min(lo, float(x.detach().min())), max(hi, float(x.detach().max())))
+        looked = x.detach()
+        if not self.whole and self.last in name and not name.endswith("attention.self.input"):
+            looked = looked[:1]
+        self.seen[name] = (min(lo, float(looked.min())), max(hi, float(looked.max())))
         if self.ranges is None:
             return x
         scale, zero = self.ranges[name]

@@ -8,10 +8,11 @@
  * RANGES)
  *   KEYs: smoothing, weights (by comma), split (rows of a first batch; the rest is a second one
  * whose gradients are added), dropout (all three rates; its masks are written), teacher (a folder)
- * with share, temperature and hidden, learn (1: gradients of the scales are written)
+ * with share, temperature and hidden, learn (1: gradients of the scales are written), whole (1: all
+ * tokens in the last layer; else, and without hidden, only the first of each row)
  *   OUT: "logits" [R, L] of the last batch, "figures" (loss, sum of weights), "grad.<name>",
  * "keep.*", "dscale", "embedded" and "layer.<l>.x" [T, H], the input of layer l (of layer L: the
- * output of the last) */
+ * output of the last). Of tokens that were not computed there are zeros. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,19 +52,58 @@ static double real(int argc, char **argv, const char *key, double otherwise)
     return v ? strtod(v, NULL) : otherwise;
 }
 
+/* Freed at the end. */
+static void *made_here[4];
+static size_t made_count;
+
+static void *zeros(size_t count, size_t size)
+{
+    void *p = calloc(count, size);
+    if (!p || made_count == sizeof made_here / sizeof made_here[0]) exit(1);
+    return made_here[made_count++] = p;
+}
+
+/* y [T] = what there is of the first token of each row, zeros for the others; `each` bytes a token.
+ */
+static void *spread(const void *first, size_t each, const rk_net *net, const size_t *starts)
+{
+    unsigned char *y = zeros(net->tokens, each);
+    for (size_t r = 0; r < net->rows; r++)
+        memcpy(y + starts[r] * each, (const unsigned char *)first + r * each, each);
+    return y;
+}
+
+/* Of each row and head's [n, n], the first query's. */
+static uint8_t *spread_probs(const uint8_t *keep, const rk_net *net, const size_t *starts)
+{
+    const size_t heads = net->config->heads;
+    uint8_t *y = zeros(net->pairs * heads, 1);
+    size_t at = 0;
+    for (size_t r = 0; r < net->rows; r++) {
+        const size_t n = starts[r + 1] - starts[r];
+        for (size_t k = 0; k < heads; k++, at += n * n) memcpy(y + at, keep + at, n);
+    }
+    return y;
+}
+
 /* Masks of the batch in hand, as the network drew them. */
-static size_t masks(rk_tensor *t, char (*names)[128], const rk_net *net)
+static size_t masks(rk_tensor *t, char (*names)[128], const rk_net *net, const size_t *starts)
 {
     const size_t h = net->config->hidden, wide = net->tokens * h;
     size_t n = 0;
     for (size_t l = 0; l < net->config->layers; l++) {
         const rk_acts *a = &net->acts[l];
         const size_t probs = net->pairs * net->config->heads;
+        const bool firsts = rk_firsts(net, l);
         const struct {
             const char *what;
             size_t count;
             const uint8_t *keep;
-        } m[] = {{"probs", probs, a->keep_probs}, {"1", wide, a->keep1}, {"2", wide, a->keep2}};
+        } m[] = {
+            {"probs", probs, firsts ? spread_probs(a->keep_probs, net, starts) : a->keep_probs},
+            {"1", wide, firsts ? spread(a->keep1, h, net, starts) : a->keep1},
+            {"2", wide, firsts ? spread(a->keep2, h, net, starts) : a->keep2},
+        };
         for (size_t i = 0; i < 3; i++, n++) {
             snprintf(names[n], sizeof names[n], "keep.%zu.%s", l, m[i].what);
             t[n] = (rk_tensor){names[n], RK_DT_U8, 1, {m[i].count}, m[i].keep, m[i].count};
@@ -76,7 +116,7 @@ static size_t masks(rk_tensor *t, char (*names)[128], const rk_net *net)
 }
 
 static void save(const char *path, const rk_net *net, const rk_params *grad, const float *figures,
-                 const float *dscale)
+                 const float *dscale, const size_t *starts)
 {
     const size_t layers = net->config->layers, h = net->config->hidden;
     const size_t fixed = grad->params + layers + 5, most = fixed + 3 * layers + 2;
@@ -106,14 +146,16 @@ static void save(const char *path, const rk_net *net, const rk_params *grad, con
                                RK_DT_F32,
                                2,
                                {net->tokens, h},
-                               l < layers ? net->acts[l].x : net->last,
+                               l < layers   ? net->acts[l].x
+                               : net->whole ? net->last
+                                            : spread(net->first, h * sizeof(float), net, starts),
                                net->tokens * h * sizeof(float)};
     }
     t[n - 3] = (rk_tensor){"figures", RK_DT_F32, 1, {2}, figures, 2 * sizeof *figures};
     t[n - 2] = (rk_tensor){"dscale", RK_DT_F32,
                            1,        {rk_site_count(net->config)},
                            dscale,   rk_site_count(net->config) * sizeof *dscale};
-    if (net->dropout_hidden > 0.0f) n += masks(t + n, names + n, net);
+    if (net->dropout_hidden > 0.0f) n += masks(t + n, names + n, net, starts);
     t[fixed - 1] = (rk_tensor){"embedded",       RK_DT_F32, 2,
                                {net->tokens, h}, net->emb,  net->tokens * h * sizeof(float)};
     if (rk_safetensors_save(path, t, n, NULL, &err)) fail(&err);
@@ -133,7 +175,7 @@ int main(int argc, char **argv)
     rk_error err;
     rk_batch batch = {0};
     const int32_t *starts, *labels;
-    size_t *wide, split;
+    size_t *wide, *own = NULL, split;
     float *dscale, *dlast = NULL;
     rk_qat qat;
     double weight[64], total, loss = 0.0;
@@ -171,6 +213,7 @@ int main(int argc, char **argv)
     batch.train = net->dropout_hidden > 0.0f;
     batch.seed = 9;
 
+    net->whole = real(argc, argv, "whole", 0.0) > 0.0 || real(argc, argv, "hidden", 0.0) > 0.0;
     if (real(argc, argv, "learn", 0.0) > 0.0) {
         sums = calloc(rk_site_count(&c), sizeof *sums);
         net->dscale = sums;
@@ -189,6 +232,7 @@ int main(int argc, char **argv)
             rk_params_load(taught, &c, f->weights, 1, &made, &err) ||
             rk_net_new(&teacher, &c, taught, net->compute, RK_QAT_NONE, NULL, &err))
             fail(&err);
+        teacher->whole = net->whole;
         rk_folder_close(f);
         dlast = calloc((size_t)starts[batch.rows] * c.hidden, sizeof *dlast);
         if (!dlast) return 1;
@@ -206,8 +250,9 @@ int main(int argc, char **argv)
     split = (size_t)real(argc, argv, "split", (double)batch.rows);
     for (size_t first = 0, rows = split; first < (size_t)batch.rows;) {
         rk_batch part = batch;
-        size_t *own = calloc(rows + 1, sizeof *own);
         float *d = calloc(rows * c.labels.count, sizeof *d);
+        free(own);
+        own = calloc(rows + 1, sizeof *own);
         if (!own || !d) return 1;
         for (size_t r = 0; r <= rows; r++) own[r] = wide[first + r] - wide[first];
         part.ids = batch.ids + wide[first];
@@ -223,21 +268,24 @@ int main(int argc, char **argv)
             loss += rk_distill(d, net->logits, teacher->logits, rows, c.labels.count,
                                real(argc, argv, "temperature", 2.0), 1.0 - objective.share,
                                (double)batch.rows);
-            loss += rk_distance(dlast, net->last, teacher->last, own[rows], c.hidden,
-                                real(argc, argv, "hidden", 0.0),
-                                (double)wide[batch.rows] * (double)c.hidden);
-            part.dlast = dlast;
+            if (net->whole) {
+                loss += rk_distance(dlast, net->last, teacher->last, own[rows], c.hidden,
+                                    real(argc, argv, "hidden", 0.0),
+                                    (double)wide[batch.rows] * (double)c.hidden);
+                part.dlast = dlast;
+            }
         }
         if (rk_net_backward(net, &part, d, grad, &err)) fail(&err);
-        free(own);
         free(d);
         first += rows;
         rows = batch.rows - first;
     }
     for (size_t i = 0; sums && i < rk_site_count(&c); i++) dscale[i] = (float)sums[i];
-    save(argv[3], net, grad, (const float[]){(float)loss, (float)total}, dscale);
+    save(argv[3], net, grad, (const float[]){(float)loss, (float)total}, dscale, own);
 
     net->dscale = NULL;
+    for (size_t i = 0; i < made_count; i++) free(made_here[i]);
+    free(own);
     free(sums);
     free(dscale);
     free(dlast);

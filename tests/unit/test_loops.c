@@ -141,15 +141,17 @@ static void test_norm(void **state)
     each_level(check_norm);
 }
 
+enum { HIDDEN = 15, SIZE = 5, LONGEST = 34 }; /* three heads; the second one is tried */
+
 /* Attention of one head in double; keep NULL or a mask with its scale. */
 static void attend_double(double *out, const double *qkv, const rk_attention *a)
 {
     const size_t n = a->n, d = a->size, s = a->stride;
-    for (size_t i = 0; i < n; i++) {
-        const double *q = qkv + i * s + a->head * d;
+    for (size_t i = 0; i < a->queries; i++) {
+        const double *q = qkv + i * s + d;
         double p[64], max = -INFINITY, sum = 0.0;
         for (size_t j = 0; j < n; j++) {
-            const double *k = qkv + j * s + a->hidden + a->head * d;
+            const double *k = qkv + j * s + HIDDEN + d;
             p[j] = 0.0;
             for (size_t c = 0; c < d; c++) p[j] += q[c] * k[c] * (double)a->scale;
             max = fmax(max, p[j]);
@@ -159,7 +161,7 @@ static void attend_double(double *out, const double *qkv, const rk_attention *a)
             out[i * d + c] = 0.0;
             for (size_t j = 0; j < n; j++) {
                 const double keep = a->keep ? a->keep[i * n + j] * (double)a->keep_scale : 1.0;
-                out[i * d + c] += p[j] / sum * keep * qkv[j * s + 2 * a->hidden + a->head * d + c];
+                out[i * d + c] += p[j] / sum * keep * qkv[j * s + 2 * HIDDEN + d + c];
             }
         }
     }
@@ -169,25 +171,27 @@ static double attend_loss(const double *qkv, const rk_attention *a, const float 
 {
     double out[64 * 8], loss = 0.0;
     attend_double(out, qkv, a);
-    for (size_t i = 0; i < a->n * a->size; i++)
-        loss += out[i] * (double)dout[i / a->size * a->hidden + a->head * a->size + i % a->size];
+    for (size_t i = 0; i < a->queries * SIZE; i++)
+        loss += out[i] * (double)dout[i / SIZE * HIDDEN + SIZE + i % SIZE];
     return loss;
 }
 
-static void check_attention_size(const rk_loops *t, size_t n, bool drop)
+static void check_attention_size(const rk_loops *t, size_t n, size_t queries, bool drop)
 {
-    enum { H = 15, D = 5, MOST = 34 };
+    enum { H = HIDDEN, D = SIZE, MOST = LONGEST };
     float qkv[MOST * 3 * H], out[MOST * H] = {0}, dout[MOST * H], dqkv[MOST * 3 * H] = {0};
     double exact[MOST * D], wide[MOST * 3 * H] = {0};
     uint8_t keep[MOST * MOST];
     float *scratch = malloc(rk_attention_scratch(n, D) * sizeof *scratch);
     rk_half_counts counts = {0};
-    const rk_attention a = {.qkv = qkv,
+    const rk_attention a = {.q = qkv + D,
+                            .k = qkv + H + D,
+                            .v = qkv + 2 * H + D,
+                            .q_stride = 3 * H,
                             .stride = 3 * H,
-                            .hidden = H,
-                            .head = 1,
                             .size = D,
                             .n = n,
+                            .queries = queries,
                             .scale = 0.4472136f,
                             .keep = drop ? keep : NULL,
                             .keep_scale = 1.25f};
@@ -196,10 +200,12 @@ static void check_attention_size(const rk_loops *t, size_t n, bool drop)
     fill(dout, n * H, 6, 1.0f);
     t->dropout_mask(keep, 1, 2, 0, n * n, 13107);
     for (size_t i = 0; i < n * 3 * H; i++) wide[i] = (double)qkv[i];
-    t->attention(out, H, &a, scratch, &counts);
-    t->attention_back(dqkv, dout, H, &a, scratch);
+    t->attention(out + D, H, &a, scratch, &counts);
+    t->attention_back(dqkv + D, dqkv + H + D, dqkv + 2 * H + D, dout + D, H, &a, scratch);
     attend_double(exact, wide, &a);
-    for (size_t i = 0; i < n * D; i++)
+    for (size_t i = 0; i < MOST * H; i++) /* nobody else's place is touched */
+        if (i / H >= queries || i % H / D != 1) assert_true(out[i] == 0.0f);
+    for (size_t i = 0; i < queries * D; i++)
         near_to(out[i / D * H + D + i % D], exact[i], 100.0, 1.0, "attention");
     for (size_t i = 0; i < n * 3 * H; i++) {
         const double h = 1e-5, at = wide[i];
@@ -218,8 +224,9 @@ static void check_attention(const rk_loops *t)
 {
     static const size_t lengths[] = {1, 2, 7, 15, 16, 17, 34};
     for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
-        check_attention_size(t, lengths[i], false);
-        check_attention_size(t, lengths[i], true);
+        check_attention_size(t, lengths[i], lengths[i], false);
+        check_attention_size(t, lengths[i], lengths[i], true);
+        check_attention_size(t, lengths[i], 1, i % 2 == 0);
     }
 }
 

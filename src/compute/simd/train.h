@@ -14,8 +14,8 @@ void RK_K(activate)(float *y, const float *x, size_t n, int activation);
 void RK_K(activate_back)(float *dx, const float *dy, const float *x, size_t n, int activation);
 void RK_K(attention)(float *out, size_t out_stride, const rk_attention *a, float *scratch,
                      rk_half_counts *counts);
-void RK_K(attention_back)(float *dqkv, const float *dout, size_t out_stride, const rk_attention *a,
-                          float *scratch);
+void RK_K(attention_back)(float *dq, float *dk, float *dv, const float *dout, size_t out_stride,
+                          const rk_attention *a, float *scratch);
 void RK_K(add)(float *y, const float *a, const float *b, size_t n);
 void RK_K(column_sums)(float *out, const float *x, size_t rows, size_t cols, size_t stride);
 double RK_K(square_sum)(const float *x, size_t n);

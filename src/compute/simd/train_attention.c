@@ -62,10 +62,10 @@ static void copy_out(float *y, size_t stride, const float *src, size_t dp, size_
     for (size_t i = 0; i < n; i++) memcpy(y + i * stride, src + i * dp, d * sizeof *y);
 }
 
-/* p [np, np]: scores become probabilities, row by row; rows and columns past n become zero. */
-static void softmax_rows(float *p, size_t np, size_t n)
+/* p [qp, np]: scores of m queries become probabilities; rows past m and columns past n zero. */
+static void softmax_rows(float *p, size_t np, size_t qp, size_t m, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < m; i++) {
         float *row = p + i * np, max = row[0], sum = 0.0f, inv;
 #pragma omp simd reduction(max : max)
         for (size_t j = 0; j < n; j++) max = row[j] > max ? row[j] : max;
@@ -79,64 +79,58 @@ static void softmax_rows(float *p, size_t np, size_t n)
         for (size_t j = 0; j < n; j++) row[j] *= inv;
         for (size_t j = n; j < np; j++) row[j] = 0.0f;
     }
-    memset(p + n * np, 0, (np - n) * np * sizeof *p);
+    memset(p + m * np, 0, (qp - m) * np * sizeof *p);
 }
 
-/* p = softmax(q k^T scale) before dropout; kt is scratch [dp, np], q [np, dp]. */
-static void probabilities(float *p, float *q, float *kt, const rk_attention *a, size_t np,
-                          size_t dp, rk_half_counts *counts)
+/* The sizes of the scratch: keys, queries and floats of a head, rounded up to whole tiles. */
+typedef struct padded {
+    size_t np, qp, dp;
+} padded;
+
+static padded pad(const rk_attention *a)
 {
-    const float *row = a->qkv + a->head * a->size;
+    return (padded){up(a->n, COLS), up(a->queries, COLS), up(a->size, COLS)};
+}
+
+/* p = softmax(q k^T scale) before dropout; kt is scratch [dp, np], q [qp, dp]. */
+static void probabilities(float *p, float *q, float *kt, const rk_attention *a, padded s,
+                          rk_half_counts *counts)
+{
     const size_t n = a->n, d = a->size;
 
-    copy_in(q, dp, np, row, a->stride, n, d, a->scale);
-    copy_transposed(kt, np, dp, row + a->hidden, a->stride, n, d);
-    product(p, np, q, dp, 1, kt, np, np, np, d);
-    for (size_t i = 0; a->half && i < n; i++)
-        RK_K(round_half)(p + i * np, NULL, p + i * np, n, counts);
-    softmax_rows(p, np, n);
-    for (size_t i = 0; a->half && i < n; i++)
-        RK_K(round_half)(p + i * np, NULL, p + i * np, n, counts);
+    copy_in(q, s.dp, s.qp, a->q, a->q_stride, a->queries, d, a->scale);
+    copy_transposed(kt, s.np, s.dp, a->k, a->stride, n, d);
+    product(p, s.np, q, s.dp, 1, kt, s.np, s.qp, s.np, d);
+    for (size_t i = 0; a->half && i < a->queries; i++)
+        RK_K(round_half)(p + i * s.np, NULL, p + i * s.np, n, counts);
+    softmax_rows(p, s.np, s.qp, a->queries, n);
+    for (size_t i = 0; a->half && i < a->queries; i++)
+        RK_K(round_half)(p + i * s.np, NULL, p + i * s.np, n, counts);
 }
 
 static void drop(float *p, const rk_attention *a, size_t np)
 {
-    for (size_t i = 0; a->keep && i < a->n; i++)
+    for (size_t i = 0; a->keep && i < a->queries; i++)
         RK_K(dropout)(p + i * np, p + i * np, a->keep + i * a->n, a->keep_scale, a->n);
 }
 
 void RK_K(attention)(float *out, size_t out_stride, const rk_attention *a, float *scratch,
                      rk_half_counts *counts)
 {
-    const size_t n = a->n, d = a->size, np = up(n, COLS), dp = up(d, COLS);
-    float *p = scratch, *q = p + np * np, *kt = q + np * dp, *v = kt + np * dp;
+    const padded s = pad(a);
+    float *p = scratch, *q = p + s.np * s.np, *kt = q + s.np * s.dp, *v = kt + s.np * s.dp;
 
-    probabilities(p, q, kt, a, np, dp, counts);
-    drop(p, a, np);
-    copy_in(v, dp, np, a->qkv + 2 * a->hidden + a->head * d, a->stride, n, d, 1.0f);
-    product(q, dp, p, np, 1, v, dp, np, dp, n);
-    copy_out(out + a->head * d, out_stride, q, dp, n, d);
+    probabilities(p, q, kt, a, s, counts);
+    drop(p, a, s.np);
+    copy_in(v, s.dp, s.np, a->v, a->stride, a->n, a->size, 1.0f);
+    product(q, s.dp, p, s.np, 1, v, s.dp, s.qp, s.dp, a->n);
+    copy_out(out, out_stride, q, s.dp, a->queries, a->size);
 }
 
-void RK_K(attention_back)(float *dqkv, const float *dout, size_t out_stride, const rk_attention *a,
-                          float *scratch)
+/* ds = P (dP - sum P dP) of each query, in place of dP */
+static void softmax_back(float *ds, const float *p, size_t np, size_t m, size_t n)
 {
-    const size_t n = a->n, d = a->size, np = up(n, COLS), dp = up(d, COLS), at = a->head * d;
-    float *p = scratch, *ds = p + np * np, *pd = ds + np * np, *q = pd + np * np;
-    float *t = q + np * dp, *x = t + np * dp, *y = x + np * dp;
-
-    probabilities(p, q, t, a, np, dp, NULL);
-    memcpy(pd, p, np * np * sizeof *p);
-    drop(pd, a, np);
-
-    copy_in(x, dp, np, dout + at, out_stride, n, d, 1.0f);
-    product(y, dp, pd, 1, np, x, dp, np, dp, n); /* dV = P^T dO */
-    copy_out(dqkv + 2 * a->hidden + at, a->stride, y, dp, n, d);
-
-    copy_transposed(t, np, dp, a->qkv + 2 * a->hidden + at, a->stride, n, d);
-    product(ds, np, x, dp, 1, t, np, np, np, d); /* dP = dO V^T */
-    drop(ds, a, np);
-    for (size_t i = 0; i < n; i++) { /* dS = P (dP - sum P dP) */
+    for (size_t i = 0; i < m; i++) {
         float *g = ds + i * np, sum = 0.0f;
         const float *w = p + i * np;
 #pragma omp simd reduction(+ : sum)
@@ -144,10 +138,32 @@ void RK_K(attention_back)(float *dqkv, const float *dout, size_t out_stride, con
 #pragma omp simd
         for (size_t j = 0; j < n; j++) g[j] = w[j] * (g[j] - sum);
     }
+}
 
-    copy_in(x, dp, np, a->qkv + a->hidden + at, a->stride, n, d, a->scale);
-    product(y, dp, ds, np, 1, x, dp, np, dp, n); /* dQ = dS K scale */
-    copy_out(dqkv + at, a->stride, y, dp, n, d);
-    product(y, dp, ds, 1, np, q, dp, np, dp, n); /* dK = dS^T Q, q has the scale */
-    copy_out(dqkv + a->hidden + at, a->stride, y, dp, n, d);
+void RK_K(attention_back)(float *dq, float *dk, float *dv, const float *dout, size_t out_stride,
+                          const rk_attention *a, float *scratch)
+{
+    const padded s = pad(a);
+    const size_t n = a->n, m = a->queries, d = a->size, np = s.np, qp = s.qp, dp = s.dp;
+    float *p = scratch, *ds = p + np * np, *pd = ds + np * np, *q = pd + np * np;
+    float *t = q + np * dp, *x = t + np * dp, *y = x + np * dp;
+
+    probabilities(p, q, t, a, s, NULL);
+    memcpy(pd, p, qp * np * sizeof *p);
+    drop(pd, a, np);
+
+    copy_in(x, dp, qp, dout, out_stride, m, d, 1.0f);
+    product(y, dp, pd, 1, np, x, dp, np, dp, m); /* dV = P^T dO */
+    copy_out(dv, a->stride, y, dp, n, d);
+
+    copy_transposed(t, np, dp, a->v, a->stride, n, d);
+    product(ds, np, x, dp, 1, t, np, qp, np, d); /* dP = dO V^T */
+    drop(ds, a, np);
+    softmax_back(ds, p, np, m, n);
+
+    copy_in(x, dp, np, a->k, a->stride, n, d, a->scale);
+    product(y, dp, ds, np, 1, x, dp, qp, dp, n); /* dQ = dS K scale */
+    copy_out(dq, a->q_stride, y, dp, m, d);
+    product(y, dp, ds, 1, np, q, dp, np, dp, m); /* dK = dS^T Q, q has the scale */
+    copy_out(dk, a->stride, y, dp, n, d);
 }
