@@ -79,7 +79,8 @@ void rk_attend(rk_net *net, const rk_batch *batch, size_t layer)
     net->half.clamped += clamped;
     net->half.subnormal += subnormal;
     rk_see_peak(net, half + RK_HALF_SCORES, largest);
-    rk_round(net, a->ctx, rk_firsts(net, layer) ? net->rows : net->tokens, h, half + RK_HALF_CTX);
+    rk_round(net, a->ctx, rk_firsts(net, layer) ? net->rows : net->tokens, h,
+             half + RK_HALF_CTX);
 }
 
 void rk_attend_back(rk_net *net, const rk_batch *batch, const float *dctx, size_t layer)
