@@ -68,6 +68,13 @@ void rk_map_close(rk_map *map)
     map->size = 0;
 }
 
+void rk_map_forget(const rk_map *map, size_t bytes)
+{
+    const long page = sysconf(_SC_PAGESIZE);
+    if (page > 0 && bytes <= map->size)
+        madvise((void *)(uintptr_t)map->data, bytes / (size_t)page * (size_t)page, MADV_DONTNEED);
+}
+
 rk_status rk_reader_open(rk_reader **out, const char *path, rk_error *err)
 {
     rk_reader *r = rk_calloc(1, sizeof *r);

@@ -18,6 +18,9 @@ typedef struct rk_map {
 
 rk_status rk_map_open(rk_map *map, const char *path, rk_error *err);
 void rk_map_close(rk_map *map); /* takes a zeroed map */
+/* The first `bytes` are done with: their pages need not stay in memory. They can still be read,
+ * from the file again. */
+void rk_map_forget(const rk_map *map, size_t bytes);
 
 /* Reads a whole regular file of at most `limit` bytes; *data is NUL-terminated past *size and the
  * caller's (rk_free). An empty file is RK_E_FORMAT. */

@@ -70,8 +70,9 @@ void rk_attend(rk_net *net, const rk_batch *batch, size_t layer)
         if (p.keep)
             net->loops->dropout_mask(a->keep_probs + pair * heads + head * p.n * p.n, batch->seed,
                                      stream, (uint64_t)job << 32, p.queries * p.n, threshold);
-        net->loops->attention(a->ctx + first_query(net, batch, row, layer) * h + head * p.size, h,
-                              &p, net->scratch + (size_t)omp_get_thread_num() * net->scratch_each, &k);
+        net->loops->attention(
+            a->ctx + first_query(net, batch, row, layer) * h + head * p.size, h, &p,
+            net->scratch + (size_t)omp_get_thread_num() * net->scratch_each, &k);
         clamped += k.clamped;
         subnormal += k.subnormal;
         largest = k.largest > largest ? k.largest : largest;

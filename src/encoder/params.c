@@ -206,8 +206,22 @@ static const rk_tensor *lookup(const rk_weights *w, const char *name, const char
     return found;
 }
 
-static rk_status copy_in(float *out, const rk_param *q, const rk_tensor *t, const char *path,
-                         rk_error *err)
+/* Piece by piece: the file need not lie in memory beside what is made of it. */
+static void convert(float *out, const rk_weights *w, const rk_tensor *t, size_t n)
+{
+    enum { PIECE = 1 << 20 }; /* floats */
+    const size_t size = rk_dtype_size(t->type);
+
+    for (size_t i = 0; i < n; i += PIECE) {
+        const size_t m = n - i < PIECE ? n - i : PIECE;
+        const unsigned char *from = (const unsigned char *)t->data + i * size;
+        rk_to_f32(out + i, from, t->type, m);
+        rk_weights_forget(w, from + m * size);
+    }
+}
+
+static rk_status copy_in(float *out, const rk_param *q, const rk_weights *w, const rk_tensor *t,
+                         const char *path, rk_error *err)
 {
     char name[RK_QUOTE_SIZE];
     const char *shown = rk_quote(name, t->name, strlen(t->name));
@@ -227,7 +241,7 @@ static rk_status copy_in(float *out, const rk_param *q, const rk_tensor *t, cons
         t->type != RK_DT_F64)
         return rk_fail(err, RK_E_FORMAT, "%s: tensor %s is %s; F32, F16, BF16 or F64 is wanted",
                        path, shown, rk_dtype_name(t->type));
-    rk_to_f32(out, t->data, t->type, q->count);
+    convert(out, w, t, q->count);
     for (size_t i = 0; i < q->count; i++)
         if (!isfinite(out[i]))
             return rk_fail(err, RK_E_FORMAT, "%s: tensor %s is not finite at element %zu", path,
@@ -268,7 +282,7 @@ rk_status rk_params_load(rk_params *p, const rk_bert_config *c, const rk_weights
             return rk_fail(err, RK_E_FORMAT, "%s: tensors %s and %s are the same parameter", path,
                            t->name, rk_quote(name, twice, strlen(twice)));
         if (t) {
-            st = copy_in(p->block + q->offset, q, t, path, err);
+            st = copy_in(p->block + q->offset, q, w, t, path, err);
             if (st) return st;
             continue;
         }

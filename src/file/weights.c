@@ -53,6 +53,14 @@ void rk_weights_close(rk_weights *w)
     rk_free(w);
 }
 
+void rk_weights_forget(const rk_weights *w, const void *end)
+{
+    const rk_weights_memory *m = w->memory;
+    const uintptr_t from = (uintptr_t)m->map.data, to = (uintptr_t)end;
+    /* shards and copies lie elsewhere */
+    if (m->map.data && to >= from && to - from <= m->map.size) rk_map_forget(&m->map, to - from);
+}
+
 const rk_tensor *rk_weights_find(const rk_weights *w, const char *name)
 {
     for (size_t i = 0; i < w->count; i++)

@@ -28,6 +28,9 @@ rk_status rk_safetensors_open(rk_weights **out, const char *path, rk_error *err)
 /* The pickle is read by an allow-list of opcodes and names; nothing is ever executed. */
 rk_status rk_torch_zip_open(rk_weights **out, const char *path, rk_error *err);
 void rk_weights_close(rk_weights *w);
+/* The file up to `end`, a place in or just behind a tensor's data, is done with and need not stay
+ * in memory. For large files that are read once, in order. */
+void rk_weights_forget(const rk_weights *w, const void *end);
 const rk_tensor *rk_weights_find(const rk_weights *w, const char *name); /* NULL when absent */
 
 /* Writes atomically. metadata: NULL or an object of strings. The header lists the tensors in the

@@ -391,10 +391,16 @@ static rk_status same_run(const rk_run *r, const json_t *state, const char *path
 static rk_status get_block(float *out, const rk_weights *w, const char *name, size_t n,
                            rk_error *err)
 {
+    enum { PIECE = 1 << 20 }; /* floats; the file must not lie in memory beside the run */
     const rk_tensor *t = rk_weights_find(w, name);
     if (!t || t->type != RK_DT_F32 || t->rank != 1 || t->dim[0] != n)
         return rk_fail(err, RK_E_FORMAT, "%s: tensor %s of %zu floats is wanted", w->path, name, n);
-    if (out) memcpy(out, t->data, t->bytes);
+    for (size_t i = 0; out && i < n; i += PIECE) {
+        const size_t m = n - i < PIECE ? n - i : PIECE;
+        const unsigned char *from = (const unsigned char *)t->data + i * sizeof *out;
+        memcpy(out + i, from, m * sizeof *out);
+        rk_weights_forget(w, from + m * sizeof *out);
+    }
     return RK_OK;
 }
 

@@ -101,6 +101,47 @@ static void AN_10_link_is_followed(void **state)
     rk_map_close(&map);
 }
 
+/* Pages of files that this process has in memory; 0 where nobody says. */
+static long shared_pages(void)
+{
+    long all, resident, shared = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (f && fscanf(f, "%ld %ld %ld", &all, &resident, &shared) != 3) shared = 0;
+    if (f) fclose(f);
+    return shared;
+}
+
+/* What is done with takes no memory, and is still there to be read; the rest of the map stays. */
+static void map_forgets(void **state)
+{
+    enum { SIZE = 16 << 20 };
+    char *bytes = malloc(SIZE);
+    const char *path;
+    rk_map map;
+    long before, read, after;
+    unsigned sum = 0;
+    (void)state;
+    assert_non_null(bytes);
+    for (size_t i = 0; i < SIZE; i++) bytes[i] = (char)(i * 7 >> 9);
+    path = scratch_write("large", bytes, SIZE);
+    assert_int_equal(rk_map_open(&map, path, NULL), RK_OK);
+    before = shared_pages();
+    for (size_t i = 0; i < SIZE; i += 512) sum += map.data[i];
+    read = shared_pages();
+    rk_map_forget(&map, SIZE + 1); /* not of this map: nothing happens */
+    rk_map_forget(&map, SIZE / 2 + 100);
+    after = shared_pages();
+    if (before > 0) {
+        const long all = SIZE / sysconf(_SC_PAGESIZE);
+        assert_true(read - before > all * 9 / 10);
+        assert_true(after - before > all * 4 / 10 && after - before < all * 6 / 10);
+    }
+    assert_memory_equal(map.data, bytes, SIZE);
+    assert_true(sum > 0);
+    rk_map_close(&map);
+    free(bytes);
+}
+
 static void read_limit_and_stream(void **state)
 {
     const char *path = scratch_write("ten", "0123456789", 10);
@@ -373,7 +414,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(AN_refused), cmocka_unit_test(AN_05_no_permission),
-        cmocka_unit_test(AN_10_link_is_followed), cmocka_unit_test(read_limit_and_stream),
+        cmocka_unit_test(AN_10_link_is_followed), cmocka_unit_test(map_forgets),
+        cmocka_unit_test(read_limit_and_stream),
         cmocka_unit_test(paths), cmocka_unit_test(writer_commit),
         cmocka_unit_test(writer_abort_leaves_no_trace), cmocka_unit_test(writer_refuses),
         cmocka_unit_test(SV_06_write_fails), cmocka_unit_test(dir_make),
