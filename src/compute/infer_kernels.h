@@ -17,8 +17,9 @@ typedef struct rk_table {
 } rk_table;
 
 typedef struct rk_infer_attention {
-    const float *q, *k, *v;       /* first row; head h starts at column h * head_size */
-    size_t q_stride, kv_stride;   /* floats */
+    const float *q, *k, *v;       /* first row, head 0 */
+    size_t q_stride, kv_stride;   /* floats from row to row */
+    size_t q_step, kv_step;       /* floats from head to head */
     size_t queries, length;       /* rows of q; rows of k and v */
     size_t head_size;
     float scale;                  /* of the scores: 1 / sqrt(head_size) */

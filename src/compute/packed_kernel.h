@@ -24,6 +24,7 @@ typedef struct rk_product {
     const rk_epilogue *e;
     const uint8_t *x;          /* first row */
     size_t x_stride;           /* bytes */
+    const uint8_t *after;      /* weights that this thread reads after its last panel, or NULL */
 } rk_product;
 
 typedef struct rk_packed_kernel {

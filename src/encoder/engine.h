@@ -42,7 +42,7 @@ typedef struct rk_engine_linear {
 } rk_engine_linear;
 
 /* The last layer has q and kv apart, since only the first token of a row asks there; the others
- * have all three in qkv. */
+ * have all three in qkv. Their outputs lie head by head: a head's query, key and value side by side. */
 typedef struct rk_engine_layer {
     rk_engine_linear qkv, q, kv;
     rk_engine_linear attn, inter, out;
@@ -54,7 +54,7 @@ typedef struct rk_engine_scratch {
     size_t tokens, rows, length, threads;
     unsigned char *block;
     float *hidden;                /* [tokens]: the residual stream */
-    float *qkv;                   /* [tokens] */
+    float *qkv;                   /* [tokens][heads][q, k, v][head size]; last layer: [k, v] */
     void *input;                  /* [tokens]: hidden as the next product wants it */
     void *context, *inner;        /* [tokens] */
     float *first, *query, *pooled;   /* [rows]: of the first tokens */

@@ -12,7 +12,7 @@
 
 /* A chunk has whole rows, as many as fit in so many tokens (one at least). More tokens stream the
  * weights less often and need more scratch. */
-enum { CHUNK_TOKENS = 512, CHUNK_ROWS = 64 };
+enum { CHUNK_TOKENS = 256, CHUNK_ROWS = 64 };
 
 typedef struct chunk {
     rk_engine *e;
@@ -180,26 +180,36 @@ static void embed(const chunk *c, const rk_matrix *other)
     norm(c, x, c->tokens, e->emb_norm, other);
 }
 
-/* Attention of every row and head. q has `first_only ? 1 : length` rows for each row. */
-static void attention(const chunk *c, const float *q, size_t q_stride, const float *k,
-                      const float *v, size_t kv_stride, bool first_only, const rk_matrix *y)
+/* Where q, k and v of head 0 are, and the floats from row to row and from head to head. */
+typedef struct heads {
+    const float *q, *k, *v;
+    size_t q_stride, kv_stride, q_step, kv_step;
+} heads;
+
+/* Attention of every row and head; for the first token of a row only where first_only (q has one
+ * row for each then). A thread has heads beside each other, those whose columns it has computed
+ * itself, so that they are in its own cache. */
+static void attention(const chunk *c, const heads *h, bool first_only, const rk_matrix *y)
 {
     const rk_engine *e = c->e;
-    const size_t heads = e->config.heads, head_size = e->config.hidden / heads;
+    const size_t count = e->config.heads, head_size = e->config.hidden / count;
+    const size_t last = share(c, c->rows * count, c->thread + 1);
 
-#pragma omp for schedule(dynamic)
-    for (size_t task = 0; task < c->rows * heads; task++) {
-        const size_t r = task / heads, first = c->starts[r] - c->starts[0];
+    for (size_t task = share(c, c->rows * count, c->thread); task < last; task++) {
+        const size_t r = task % c->rows, first = c->starts[r] - c->starts[0];
         const size_t length = c->starts[r + 1] - c->starts[r], at = first_only ? r : first;
         const rk_infer_attention a = {
-            .q = q + at * q_stride, .k = k + first * kv_stride, .v = v + first * kv_stride,
-            .q_stride = q_stride, .kv_stride = kv_stride,
+            .q = h->q + at * h->q_stride,
+            .k = h->k + first * h->kv_stride, .v = h->v + first * h->kv_stride,
+            .q_stride = h->q_stride, .kv_stride = h->kv_stride,
+            .q_step = h->q_step, .kv_step = h->kv_step,
             .queries = first_only ? 1 : length, .length = length, .head_size = head_size,
             .scale = 1.0f / sqrtf((float)head_size), .y = y, .y_row = at,
             .scratch = e->scratch.attention + c->thread * e->scratch.attention_floats,
         };
-        e->kernels->attention(&a, task % heads);
+        e->kernels->attention(&a, task / c->rows);
     }
+#pragma omp barrier
 }
 
 static rk_packed_act act_of(const rk_engine *e)
@@ -233,15 +243,17 @@ static void feed_forward(const chunk *c, const rk_engine_layer *l, float *x, voi
 static void layer(const chunk *c, const rk_engine_layer *l, const rk_matrix *next)
 {
     const rk_engine_scratch *s = &c->e->scratch;
-    const size_t hidden = c->e->config.hidden;
+    const size_t hidden = c->e->config.hidden, d = hidden / c->e->config.heads;
     const rk_matrix x = input_of(&l->qkv, s->input, s->hidden);
     const rk_matrix qkv = floats(s->qkv, 3 * hidden);
+    const heads at = { .q = s->qkv, .k = s->qkv + d, .v = s->qkv + 2 * d,
+                       .q_stride = qkv.stride, .kv_stride = qkv.stride,
+                       .q_step = 3 * d, .kv_step = 3 * d };
     const rk_matrix context = matrix(s->context, &l->attn.input, hidden);
     const rk_epilogue plain = { .y = qkv };
 
     product(c, &l->qkv, &x, c->tokens, &plain);
-    attention(c, s->qkv, qkv.stride, s->qkv + hidden, s->qkv + 2 * hidden, qkv.stride, false,
-              &context);
+    attention(c, &at, false, &context);
     feed_forward(c, l, s->hidden, s->input, c->tokens, next);
 }
 
@@ -250,13 +262,15 @@ static void layer(const chunk *c, const rk_engine_layer *l, const rk_matrix *nex
 static void last_layer(const chunk *c, const rk_engine_layer *l, const rk_matrix *next)
 {
     const rk_engine_scratch *s = &c->e->scratch;
-    const size_t hidden = c->e->config.hidden;
+    const size_t hidden = c->e->config.hidden, d = hidden / c->e->config.heads;
     const rk_matrix x = input_of(&l->kv, s->input, s->hidden);
     const rk_matrix first_x = input_of(&l->q, s->first_input, s->first);
     const rk_matrix kv = floats(s->qkv, 2 * hidden), query = floats(s->query, hidden);
     const rk_matrix context = matrix(s->context, &l->attn.input, hidden);
     const rk_epilogue to_kv = { .y = kv }, to_query = { .y = query };
     const size_t stride = query.stride, bytes = x.stride * rk_form_size(x.form);
+    const heads heads_at = { .q = s->query, .k = s->qkv, .v = s->qkv + d, .q_stride = stride,
+                             .kv_stride = kv.stride, .q_step = d, .kv_step = 2 * d };
 
 #pragma omp for schedule(static)
     for (size_t r = 0; r < c->rows; r++) {
@@ -267,7 +281,7 @@ static void last_layer(const chunk *c, const rk_engine_layer *l, const rk_matrix
     }
     rk_packed_run(l->q.w, &first_x, c->rows, &to_query, c->thread, c->threads);
     product(c, &l->kv, &x, c->tokens, &to_kv);
-    attention(c, s->query, stride, s->qkv, s->qkv + hidden, kv.stride, true, &context);
+    attention(c, &heads_at, true, &context);
     feed_forward(c, l, s->first, s->first_input, c->rows, next);
 }
 

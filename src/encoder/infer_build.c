@@ -29,26 +29,49 @@ static rk_status check_linear(const rk_source *s, const rk_source_linear *l, siz
     return RK_OK;
 }
 
-/* Packs `parts` Linears of the same input one under the other. */
-static rk_status pack(rk_engine *e, rk_engine_linear *out, const rk_source *s,
-                      const rk_source_linear *const *l, size_t parts, size_t rows, size_t in,
-                      const char *what, rk_error *err)
+/* Rows [first, first + rows) of a weight. */
+static rk_weight rows_of(const rk_weight *w, size_t first, size_t rows)
 {
-    rk_weight w[3];
-    rk_status st;
+    rk_weight part = *w;
+
+    part.data = (const uint8_t *)w->data + first * w->out_step * rk_dtype_size(w->type);
+    part.out = rows;
+    if (w->scale) part.scale = w->scale + first;
+    if (w->bias) part.bias = w->bias + first;
+    return part;
+}
+
+static bool same_input(const rk_source_linear *a, const rk_source_linear *b)
+{
+    return a->w.type == b->w.type && a->input.form == b->input.form &&
+           a->input.zero == b->input.zero && a->input.scale == b->input.scale;
+}
+
+/* Packs `parts` Linears of the same input as one, in `turns` turns: each turn has the next rows of
+ * every part. */
+static rk_status pack(rk_engine *e, rk_engine_linear *out, const rk_source *s,
+                      const rk_source_linear *const *l, size_t parts, size_t turns, size_t rows,
+                      size_t in, const char *what, rk_error *err)
+{
+    const size_t step = rows / turns;
+    rk_weight *w = NULL;
+    rk_status st = RK_OK;
 
     out->input = l[0]->input;
     if (strcmp(e->precision, "bf16") == 0) out->input.form = RK_FORM_BF16;
-    for (size_t i = 0; i < parts; i++) {
+    for (size_t i = 0; !st && i < parts; i++) {
         st = check_linear(s, l[i], rows, in, what, err);
-        if (st) return st;
-        if (l[i]->w.type != l[0]->w.type || l[i]->input.form != l[0]->input.form ||
-            l[i]->input.zero != l[0]->input.zero || l[i]->input.scale != l[0]->input.scale)
-            return rk_fail(err, RK_E_FORMAT, "%s: %s: query, key and value differ in precision",
-                           s->path, what);
-        w[i] = l[i]->w;
+        if (!st && !same_input(l[i], l[0]))
+            st = rk_fail(err, RK_E_FORMAT, "%s: %s: query, key and value differ in precision",
+                         s->path, what);
     }
-    st = rk_packed_new(&out->w, w, parts, &out->input, e->level, err);
+    if (st) return st;
+    w = rk_calloc(parts * turns, sizeof *w);
+    if (!w) return rk_fail(err, RK_E_MEMORY, "%s: out of memory", s->path);
+    for (size_t t = 0; t < turns; t++)
+        for (size_t i = 0; i < parts; i++) w[t * parts + i] = rows_of(&l[i]->w, t * step, step);
+    st = rk_packed_new(&out->w, w, parts * turns, &out->input, e->level, err);
+    rk_free(w);
     if (st) return rk_fail_prefix(err, st, "%s: %s: ", s->path, what);
     e->bytes += rk_packed_bytes(out->w);
     return RK_OK;
@@ -58,7 +81,7 @@ static rk_status pack_one(rk_engine *e, rk_engine_linear *out, const rk_source *
                           const rk_source_linear *l, size_t rows, size_t in, const char *what,
                           rk_error *err)
 {
-    return pack(e, out, s, &l, 1, rows, in, what, err);
+    return pack(e, out, s, &l, 1, 1, rows, in, what, err);
 }
 
 static float *copy_floats(rk_engine *e, const float *const *parts, size_t count, size_t width)
@@ -95,7 +118,7 @@ static rk_status copy_table(rk_engine *e, rk_table *out, const rk_table *in, con
 
 static rk_status build_layer(rk_engine *e, size_t at, const rk_source *s, rk_error *err)
 {
-    const size_t hidden = e->config.hidden, inner = e->config.inner;
+    const size_t hidden = e->config.hidden, inner = e->config.inner, heads = e->config.heads;
     const rk_source_layer *in = &s->layer[at];
     const rk_source_linear *all[] = { &in->q, &in->k, &in->v };
     const float *norms[] = { in->ln1_w, in->ln1_b, in->ln2_w, in->ln2_b };
@@ -103,10 +126,10 @@ static rk_status build_layer(rk_engine *e, size_t at, const rk_source *s, rk_err
     rk_status st;
 
     if (at + 1 < e->config.layers) {
-        st = pack(e, &out->qkv, s, all, 3, hidden, hidden, "query, key, value", err);
+        st = pack(e, &out->qkv, s, all, 3, heads, hidden, hidden, "query, key, value", err);
     } else {
         st = pack_one(e, &out->q, s, all[0], hidden, hidden, "query", err);
-        if (!st) st = pack(e, &out->kv, s, all + 1, 2, hidden, hidden, "key, value", err);
+        if (!st) st = pack(e, &out->kv, s, all + 1, 2, heads, hidden, hidden, "key, value", err);
         if (!st && (out->q.input.form != out->kv.input.form ||
                     out->q.input.scale != out->kv.input.scale ||
                     out->q.input.zero != out->kv.input.zero))

@@ -12,9 +12,10 @@
 #ifndef RK_COMPUTE_AVX512_TILE_H
 #define RK_COMPUTE_AVX512_TILE_H
 
+#include "compute/simd/ahead.h"
 #include "compute/simd/epilogue.h"
 
-enum { TILE_ROWS = 13, TILE_COLUMNS = 32, TILE_AHEAD = 1536 };
+enum { TILE_ROWS = 13, TILE_COLUMNS = 32, TILE_AHEAD = 1536, TILES_STREAMED = 9 };
 
 /* The epilogue is code of its own, once for all heights: the sums pass through the first cache,
  * which costs little beside the K steps that made them. */
@@ -27,11 +28,13 @@ static __attribute__((noinline)) void tile_finish(const rk_product *p, size_t ro
 }
 
 /* rows is a constant at every call, so that all loops over it unroll. */
-V16_FORCED void tile_run(const size_t rows, const rk_product *p, size_t row, size_t panel)
+V16_FORCED void tile_run(const size_t rows, const rk_product *p, size_t row, size_t panel,
+                         const rk_ahead *ahead)
 {
     const size_t ld = p->x_stride, steps = p->w->depth / p->w->kernel->k_side;
     const uint8_t *w = (const uint8_t *)p->w->data + panel * p->w->panel_bytes;
     const uint8_t *x = p->x + row * ld;
+    size_t to = 0;
     tile_acc c[TILE_ROWS][2], sums[TILE_ROWS * 2];
 
 #pragma GCC unroll 13
@@ -40,6 +43,12 @@ V16_FORCED void tile_run(const size_t rows, const rk_product *p, size_t row, siz
         const tile_weights b0 = tile_load(w, 0), b1 = tile_load(w, 1);
         _mm_prefetch((const char *)w + TILE_AHEAD, _MM_HINT_T0);
         if (TILE_STEP > 64) _mm_prefetch((const char *)w + TILE_AHEAD + 64, _MM_HINT_T0);
+        if (ahead) {
+            _mm_prefetch((const char *)ahead->at + (to >> 8), _MM_HINT_T1);
+            if (TILE_STEP > 64)
+                _mm_prefetch((const char *)ahead->at + (to >> 8) + 64, _MM_HINT_T1);
+            to += ahead->step;
+        }
 #pragma GCC unroll 13
         for (size_t r = 0; r < rows; r++) {
             c[r][0] = tile_mac(c[r][0], x + r * ld, b0);
@@ -56,22 +65,30 @@ V16_FORCED void tile_run(const size_t rows, const rk_product *p, size_t row, siz
     tile_finish(p, row, rows, panel, sums);
 }
 
-static void tile_rows(size_t rows, const rk_product *p, size_t row, size_t panel)
+#define TILE_CASE(rows)                                                                        \
+    case rows:                                                                                 \
+        if (ahead) tile_run(rows, p, row, panel, ahead);                                       \
+        else tile_run(rows, p, row, panel, NULL);                                              \
+        break;
+
+/* ahead NULL: nothing more to ask for. */
+static void tile_rows(size_t rows, const rk_product *p, size_t row, size_t panel,
+                      const rk_ahead *ahead)
 {
     switch (rows) {
-    case 1: tile_run(1, p, row, panel); break;
-    case 2: tile_run(2, p, row, panel); break;
-    case 3: tile_run(3, p, row, panel); break;
-    case 4: tile_run(4, p, row, panel); break;
-    case 5: tile_run(5, p, row, panel); break;
-    case 6: tile_run(6, p, row, panel); break;
-    case 7: tile_run(7, p, row, panel); break;
-    case 8: tile_run(8, p, row, panel); break;
-    case 9: tile_run(9, p, row, panel); break;
-    case 10: tile_run(10, p, row, panel); break;
-    case 11: tile_run(11, p, row, panel); break;
-    case 12: tile_run(12, p, row, panel); break;
-    case 13: tile_run(13, p, row, panel); break;
+        TILE_CASE(1)
+        TILE_CASE(2)
+        TILE_CASE(3)
+        TILE_CASE(4)
+        TILE_CASE(5)
+        TILE_CASE(6)
+        TILE_CASE(7)
+        TILE_CASE(8)
+        TILE_CASE(9)
+        TILE_CASE(10)
+        TILE_CASE(11)
+        TILE_CASE(12)
+        TILE_CASE(13)
     default: break;
     }
 }
@@ -85,7 +102,8 @@ static void tile_span(const rk_product *p, size_t row0, size_t row1, size_t pane
     for (size_t j = panel0; j < panel1; j++) {
         for (size_t i = 0; i < tiles; i++) {
             const size_t first = rows * i / tiles, last = rows * (i + 1) / tiles;
-            tile_rows(last - first, p, row0 + first, j);
+            const rk_ahead ahead = rk_ahead_of(p, j, panel1, i, tiles, TILE_STEP);
+            tile_rows(last - first, p, row0 + first, j, tiles < TILES_STREAMED ? &ahead : NULL);
         }
     }
 }

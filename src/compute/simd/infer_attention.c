@@ -123,17 +123,17 @@ void RK_K(infer_attention)(const rk_infer_attention *a, size_t head)
     factors f = { .a = scores, .lda = wide, .ldb = a->kv_stride, .depth = a->length };
     v16 c[ROWS][GROUPS];
 
-    turn(turned, a->k + head * d, a->kv_stride, a->length, wide, d);
+    turn(turned, a->k + head * a->kv_step, a->kv_stride, a->length, wide, d);
     for (size_t i = 0; i < a->queries; i += ROWS) {
         const size_t rows = a->queries - i < ROWS ? a->queries - i : (size_t)ROWS;
         float part[ROWS];
 
-        score(scores, a, a->q + i * a->q_stride + head * d, turned, rows, wide);
+        score(scores, a, a->q + i * a->q_stride + head * a->q_step, turned, rows, wide);
         for (size_t r = 0; r < rows; r++)
             part[r] = exponents(scores + r * wide, a->length, a->scale);
         for (size_t col = 0; col < d; col += 16 * GROUPS) {
             const size_t left = (d - col + 15) / 16, groups = left < GROUPS ? left : (size_t)GROUPS;
-            f.b = a->v + head * d + col;
+            f.b = a->v + head * a->kv_step + col;
             f.columns = d - col;
             block_any(c, &f, rows, groups);
             for (size_t r = 0; r < rows; r++)
