@@ -260,7 +260,9 @@ void rk_packed_run(const rk_packed *p, const rk_matrix *x, size_t rows, const rk
                    size_t thread, size_t threads)
 {
     const rk_product product = { .w = p, .e = e, .x = x->data,
-                                 .x_stride = x->stride * rk_form_size(x->form) };
+                                 .x_stride = x->stride * rk_form_size(x->form),
+                                 .inverse = e->y.form == RK_FORM_U8 ? 1.0f / e->y.scale
+                                                                    : 0.0f };
     const size_t splits = row_splits(p->panels, rows, threads), units = p->panels * splits;
     size_t unit = units * thread / threads;
     const size_t end = units * (thread + 1) / threads;

@@ -24,6 +24,7 @@ typedef struct rk_product {
     const rk_epilogue *e;
     const uint8_t *x;          /* first row */
     size_t x_stride;           /* bytes */
+    float inverse;             /* 1 / scale of y where that is U8 */
     const uint8_t *after;      /* weights that this thread reads after its last panel, or NULL */
 } rk_product;
 

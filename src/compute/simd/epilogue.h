@@ -5,8 +5,16 @@
 #include "compute/packed_kernel.h"
 #include "compute/simd/vmath.h"
 
-/* Writes n (at most 16) values of a row in the form of `rows`, from column col. */
-V16_INLINE void rk_matrix_put(const rk_matrix *rows, size_t row, size_t col, size_t n, v16 x)
+/* 1 / scale where the rows hold codes. */
+V16_INLINE float rk_matrix_inverse(const rk_matrix *rows)
+{
+    return rows->form == RK_FORM_U8 ? 1.0f / rows->scale : 0.0f;
+}
+
+/* Writes n (at most 16) values of a row in the form of `rows`, from column col. inverse: of
+ * rk_matrix_inverse. */
+V16_INLINE void rk_matrix_put(const rk_matrix *rows, float inverse, size_t row, size_t col,
+                              size_t n, v16 x)
 {
     const size_t at = row * rows->stride + col;
 
@@ -14,7 +22,7 @@ V16_INLINE void rk_matrix_put(const rk_matrix *rows, size_t row, size_t col, siz
     case RK_FORM_F32: v16_storen((float *)rows->data + at, x, n); break;
     case RK_FORM_BF16: v16_store_bf16n((uint16_t *)rows->data + at, x, n); break;
     case RK_FORM_U8:
-        x = v16_quantise(x, v16_quant_of(rows->scale, rows->zero));
+        x = v16_quantise(x, v16_quant_of(rows->scale, inverse, rows->zero));
         v16_store_u8n((uint8_t *)rows->data + at, x, n);
         break;
     }
@@ -30,7 +38,7 @@ V16_INLINE void rk_epilogue_put(const rk_product *p, size_t row, size_t col, v16
     if (col >= p->w->out) return;
     x = v16_act(x, e->act);
     if (e->add) x = v16_add(x, v16_loadn(e->add + row * e->add_stride + col, n));
-    rk_matrix_put(&e->y, row, col, n, x);
+    rk_matrix_put(&e->y, p->inverse, row, col, n, x);
 }
 
 V16_INLINE void rk_epilogue_f32(const rk_product *p, size_t row, size_t col, v16 sum)

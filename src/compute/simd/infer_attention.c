@@ -121,6 +121,7 @@ void RK_K(infer_attention)(const rk_infer_attention *a, size_t head)
     const size_t d = a->head_size, wide = (a->length + V16 - 1) / V16 * V16;
     float *turned = a->scratch, *scores = turned + wide * d;
     factors f = { .a = scores, .lda = wide, .ldb = a->kv_stride, .depth = a->length };
+    const float inverse = rk_matrix_inverse(a->y);
     v16 c[ROWS][GROUPS];
 
     turn(turned, a->k + head * a->kv_step, a->kv_stride, a->length, wide, d);
@@ -138,8 +139,9 @@ void RK_K(infer_attention)(const rk_infer_attention *a, size_t head)
             block_any(c, &f, rows, groups);
             for (size_t r = 0; r < rows; r++)
                 for (size_t g = 0; g < groups; g++)
-                    rk_matrix_put(a->y, a->y_row + i + r, head * d + col + 16 * g, d - col - 16 * g,
-                                v16_mul(c[r][g], v16_set(part[r])));
+                    rk_matrix_put(a->y, inverse, a->y_row + i + r, head * d + col + 16 * g,
+                                  d - col - 16 * g,
+                                  v16_mul(c[r][g], v16_set(part[r])));
         }
     }
 }

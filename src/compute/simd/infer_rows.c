@@ -28,6 +28,7 @@ void RK_K(infer_layernorm)(float *y, const rk_matrix *other, size_t row, const f
                            const float *w, const float *b, size_t width, float eps)
 {
     const v16 none = v16_set(0.0f);
+    const float inverse = other ? rk_matrix_inverse(other) : 0.0f;
     v16 sum = none, square = none, mean, root;
     float variance;
 
@@ -44,14 +45,16 @@ void RK_K(infer_layernorm)(float *y, const rk_matrix *other, size_t row, const f
         const v16 d = v16_mul(v16_sub(v16_loadn(x + c, n), mean), root);
         const v16 v = v16_fma(d, v16_loadn(w + c, n), v16_loadn(b + c, n));
         v16_storen(y + c, v, n);
-        if (other) rk_matrix_put(other, row, c, n, v);
+        if (other) rk_matrix_put(other, inverse, row, c, n, v);
     }
 }
 
 void RK_K(infer_put)(const rk_matrix *y, size_t row, const float *x, size_t width)
 {
+    const float inverse = rk_matrix_inverse(y);
+
     for (size_t c = 0; c < width; c += V16)
-        rk_matrix_put(y, row, c, width - c, v16_loadn(x + c, width - c));
+        rk_matrix_put(y, inverse, row, c, width - c, v16_loadn(x + c, width - c));
 }
 
 const rk_infer_kernels RK_K(infer) = {

@@ -65,31 +65,34 @@ V16_INLINE v16 v16_act(v16 x, rk_packed_act act)
 
 typedef struct v16_quant {
     v16 scale, inverse, zero;
+    v16 low, high;         /* the quotients of codes 0 and 255 */
 } v16_quant;
 
-V16_INLINE v16_quant v16_quant_of(float scale, uint8_t zero)
+/* inverse: 1 / scale */
+V16_INLINE v16_quant v16_quant_of(float scale, float inverse, uint8_t zero)
 {
-    const v16_quant q = { .scale = v16_set(scale), .inverse = v16_set(1.0f / scale),
-                          .zero = v16_set((float)zero) };
+    const v16_quant q = { .scale = v16_set(scale), .inverse = v16_set(inverse),
+                          .zero = v16_set((float)zero), .low = v16_set(-(float)zero),
+                          .high = v16_set(255.0f - (float)zero) };
     return q;
 }
 
 /* clamp(round_half_even(x / scale) + zero, 0, 255), NaN gives zero: as QuantizeLinear has it, by
  * true division. x times 1/scale is off by at most 2^-22 of the quotient (2 roundings of 2^-24, and
- * the division's own), which for the clamped |quotient| <= 600 is below 2^-12: where no lane is
- * that near to a tie both ways round alike, and the slow division is not needed. */
+ * the division's own), which for the clamped |quotient| <= 255 is below 2^-13: where no lane is
+ * that near to a tie both ways round alike, and the slow division is not needed. Clamped first or
+ * last is the same, since the ends are whole. */
 V16_INLINE v16 v16_quantise(v16 x, v16_quant q)
 {
-    const v16 far = v16_set(600.0f);
-    const v16 fast = v16_max(v16_set(-600.0f), v16_min(far, v16_mul(x, q.inverse))); /* NaN stays */
-    v16 code = v16_round(fast);
-    const v16 off = v16_abs(v16_sub(v16_abs(v16_sub(fast, code)), v16_set(0.5f)));
+    v16 quotient = v16_max(q.low, v16_min(q.high, v16_mul(x, q.inverse))); /* NaN stays */
+    v16 code = v16_round(quotient);
+    const v16 off = v16_abs(v16_sub(quotient, code));
 
-    if (v16_any_less(off, v16_set(0x1p-11f))) {
-        code = v16_round(v16_div(x, q.scale));
-        code = v16_max(v16_min(v16_unnan(code, v16_set(0.0f)), far), v16_set(-600.0f));
+    if (v16_any_less(v16_set(0.5f - 0x1p-11f), off)) {
+        quotient = v16_unnan(v16_div(x, q.scale), v16_set(0.0f));
+        code = v16_round(v16_max(q.low, v16_min(q.high, quotient)));
     }
-    return v16_min(v16_max(v16_add(code, q.zero), v16_set(0.0f)), v16_set(255.0f));
+    return v16_add(code, q.zero);
 }
 
 #endif
