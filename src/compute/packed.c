@@ -70,18 +70,29 @@ static const rk_packed_kernel *choose(rk_dtype weights, rk_form input, rk_level 
 
 #define SAME(x) (x)
 
-/* Defines a function that copies row n of w into a column of a panel. */
+/* Defines a function that packs rows [n, n + columns) of w into columns of a panel from `out` on.
+ * Where neighbouring rows lie side by side in w (a matrix [in, out]) the file is read along them. */
 #define DEFINE_PACK(name, to, from, CONVERT)                                                   \
-    static void name(void *out, const rk_weight *w, size_t n, const rk_packed_kernel *k)       \
+    static void name(void *out, const rk_weight *w, size_t n, size_t columns,                  \
+                     const rk_packed_kernel *k)                                                \
     {                                                                                          \
-        const size_t side = k->k_side, next = k->nr * side;                                    \
-        const uint8_t *in = (const uint8_t *)w->data + n * w->out_step * sizeof(from);         \
+        const size_t side = k->k_side, next = k->nr * side, size = sizeof(from);               \
+        const uint8_t *in = (const uint8_t *)w->data + n * w->out_step * size;                 \
         to *column = out;                                                                      \
-        for (size_t i = 0; i < w->in; i++) {                                                   \
-            from value;                                                                        \
-            memcpy(&value, in + i * w->in_step * sizeof(from), sizeof value);                  \
-            column[i / side * next + i % side] = CONVERT(value);                               \
+        from value;                                                                            \
+        if (w->out_step == 1) {                                                                \
+            for (size_t i = 0; i < w->in; i++, in += w->in_step * size)                        \
+                for (size_t c = 0; c < columns; c++) {                                         \
+                    memcpy(&value, in + c * size, size);                                       \
+                    column[i / side * next + c * side + i % side] = CONVERT(value);            \
+                }                                                                              \
+            return;                                                                            \
         }                                                                                      \
+        for (size_t c = 0; c < columns; c++, in += w->out_step * size)                         \
+            for (size_t i = 0; i < w->in; i++) {                                               \
+                memcpy(&value, in + i * w->in_step * size, size);                              \
+                column[i / side * next + c * side + i % side] = CONVERT(value);                \
+            }                                                                                  \
     }
 
 static uint16_t bf16_of_f16(uint16_t half)
@@ -95,43 +106,70 @@ DEFINE_PACK(pack_u32, uint32_t, uint32_t, SAME)
 DEFINE_PACK(pack_bf16_f32, uint16_t, float, rk_bf16_from_f32)
 DEFINE_PACK(pack_bf16_f16, uint16_t, uint16_t, bf16_of_f16)
 
-static void pack_column(void *out, const rk_weight *w, size_t n, const rk_packed_kernel *k)
+/* Four rows of in [in, out] at a time into the quads that integer kernels want: most of the time
+ * that a model takes to open. */
+static void pack_quads(uint8_t *out, const rk_weight *w, size_t n, size_t columns,
+                       const rk_packed_kernel *k)
 {
-    if (k->weights == RK_DT_I8) pack_u8(out, w, n, k);
-    else if (k->weights == RK_DT_F32) pack_u32(out, w, n, k);
-    else if (k->weights == RK_DT_F16) pack_u16(out, w, n, k);
-    else if (w->type == RK_DT_BF16) pack_u16(out, w, n, k);
-    else if (w->type == RK_DT_F32) pack_bf16_f32(out, w, n, k);
-    else pack_bf16_f16(out, w, n, k);
+    const uint8_t *in = (const uint8_t *)w->data + n;
+    const size_t step = w->in_step;
+
+    for (size_t i = 0; i + 4 <= w->in; i += 4, in += 4 * step, out += 4 * k->nr)
+        for (size_t c = 0; c < columns; c++) {
+            const uint8_t quad[4] = { in[c], in[step + c], in[2 * step + c], in[3 * step + c] };
+            memcpy(out + 4 * c, quad, 4);
+        }
+    for (size_t i = 0; i < w->in % 4; i++, in += step)
+        for (size_t c = 0; c < columns; c++) out[4 * c + i] = in[c];
 }
 
-/* Scale and compensation of column `at`, row n of w. */
-static void pack_integer(rk_packed *p, size_t at, const rk_weight *w, size_t n,
-                         const rk_matrix *input)
+static void pack_columns(void *out, const rk_weight *w, size_t n, size_t columns,
+                         const rk_packed_kernel *k)
 {
-    const int8_t *in = (const int8_t *)w->data + n * w->out_step;
-    int32_t sum = 0;
+    if (k->weights == RK_DT_I8 && k->k_side == 4 && w->out_step == 1)
+        pack_quads(out, w, n, columns, k);
+    else if (k->weights == RK_DT_I8) pack_u8(out, w, n, columns, k);
+    else if (k->weights == RK_DT_F32) pack_u32(out, w, n, columns, k);
+    else if (k->weights == RK_DT_F16) pack_u16(out, w, n, columns, k);
+    else if (w->type == RK_DT_BF16) pack_u16(out, w, n, columns, k);
+    else if (w->type == RK_DT_F32) pack_bf16_f32(out, w, n, columns, k);
+    else pack_bf16_f16(out, w, n, columns, k);
+}
 
-    for (size_t i = 0; i < w->in; i++) sum += in[i * w->in_step];
-    p->comp[at] = sum * (int32_t)input->zero;
-    p->scale[at] = input->scale * w->scale[n];
+/* comp: the sums of a packed panel's columns, times the input's zero point. */
+static void pack_sums(int32_t *comp, const int8_t *panel, size_t depth, size_t side, size_t columns,
+                      size_t nr, int32_t zero)
+{
+    for (size_t c = 0; c < columns; c++) comp[c] = 0;
+    for (size_t i = 0; i < depth; i += side, panel += nr * side)
+        for (size_t c = 0; c < columns; c++)
+            for (size_t s = 0; s < side; s++) comp[c] += panel[c * side + s];
+    for (size_t c = 0; c < columns; c++) comp[c] *= zero;
 }
 
 static void pack_panel(rk_packed *p, size_t panel, const rk_weight *w, const rk_matrix *input)
 {
     const rk_packed_kernel *k = p->kernel;
     uint8_t *out = (uint8_t *)p->data + panel * p->panel_bytes;
-    const size_t side_bytes = k->k_side * rk_dtype_size(k->weights);
-    size_t part = 0, first = 0;
+    const size_t side_bytes = k->k_side * rk_dtype_size(k->weights), from = panel * k->nr;
+    const size_t columns = p->out - from < k->nr ? p->out - from : k->nr;
+    size_t part = 0, first = 0, take;
 
     memset(out, 0, p->panel_bytes);
-    for (size_t c = 0; c < k->nr && panel * k->nr + c < p->out; c++) {
-        const size_t at = panel * k->nr + c;
+    for (size_t c = 0; c < columns; c += take) {
+        const size_t at = from + c;
         while (at - first >= w[part].out) first += w[part++].out;
-        pack_column(out + c * side_bytes, &w[part], at - first, k);
-        if (p->comp) pack_integer(p, at, &w[part], at - first, input);
-        if (w[part].bias) p->bias[at] = w[part].bias[at - first];
+        take = first + w[part].out - at;
+        if (take > columns - c) take = columns - c;
+        pack_columns(out + c * side_bytes, &w[part], at - first, take, k);
+        for (size_t i = 0; p->comp && i < take; i++)
+            p->scale[at + i] = input->scale * w[part].scale[at - first + i];
+        if (w[part].bias)
+            memcpy(p->bias + at, w[part].bias + (at - first), take * sizeof *p->bias);
     }
+    if (p->comp)
+        pack_sums(p->comp + from, (const int8_t *)out, p->depth, k->k_side, columns, k->nr,
+                  (int32_t)input->zero);
 }
 
 static rk_status allocate(rk_packed *p, rk_error *err)
