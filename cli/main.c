@@ -49,11 +49,15 @@ static int unknown(const char *name)
 static int set_up(cli_args *a)
 {
     const size_t threads = cli_count(a, "threads", 0, 1, 1024);
-    const char *isa = cli_text(a, "isa", NULL);
+    const char *isa = cli_text(a, "isa", NULL), *mask = getenv("RINGKAS_ISA");
     rk_error err;
 
     if (a->wrong) return CLI_USAGE;
     rk_set_notes(cli_on_note, a);
+    if (mask && *mask && rk_set_isa(mask, &err)) {
+        cli_error("RINGKAS_ISA: %s", err.message);
+        return err.code == RK_E_ARG ? CLI_USAGE : CLI_FAILED;
+    }
     if (isa && rk_set_isa(isa, &err)) return cli_fail(&err);
     rk_set_threads(threads);
     return CLI_DONE;

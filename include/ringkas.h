@@ -68,7 +68,9 @@ RK_API rk_status rk_sha256(char out[65], const char *path, rk_error *err);
 /* Frees text returned by this library; NULL is fine. */
 RK_API void rk_string_free(char *text);
 
-/* Threads used by all calls, 0 for all cores. Returns the number in force. */
+/* Threads used by calls made on this thread from now on, 0 for all cores (the start, unless
+ * OMP_NUM_THREADS says otherwise). Returns the number in force. A program whose own threads each
+ * have a handle on a model sets 1 in each. */
 RK_API size_t rk_set_threads(size_t threads);
 
 /* Limits the instruction levels used ("ref", "avx2", "avx512", "vnni", "amx"; NULL for all this
@@ -112,8 +114,14 @@ typedef enum rk_compute { RK_COMPUTE_AUTO = 0, RK_COMPUTE_F32, RK_COMPUTE_BF16 }
 /* Opens a model folder (Hugging Face layout) or an .onnx file for inference, with its tokenizer,
  * labels and cleaning (from the file's metadata, else from the files beside it).
  * On success the caller owns *out and closes it with rk_model_close. A model serves one thread at a
- * time. */
+ * time; rk_model_share gives the others theirs. */
 RK_API rk_status rk_model_open(rk_model **out, const char *path, rk_compute compute, rk_error *err);
+
+/* Another handle on an open model, for another thread: weights, tokenizer and labels are shared, what
+ * a call works in is its own (some hundred kB). Answers are those of `model`, to the bit. Takes no
+ * time to speak of, and may be called while other handles work. The caller closes it; handles are
+ * closed in any order. */
+RK_API rk_status rk_model_share(rk_model **out, rk_model *model, rk_error *err);
 RK_API void rk_model_close(rk_model *model); /* takes NULL */
 
 RK_API size_t rk_model_labels(const rk_model *model);

@@ -27,7 +27,16 @@ static rk_status no_memory(rk_error *err, const rk_model *m)
 
 void rk_model_close(rk_model *m)
 {
+    rk_model *shared;
+
     if (!m) return;
+    shared = m->opened;
+    if (shared) {
+        rk_engine_close(m->engine);
+        rk_free(m);
+        m = shared;
+    }
+    if (atomic_fetch_sub(&m->handles, 1) > 1) return;
     rk_engine_close(m->engine);
     rk_tokenizer_close(m->tokenizer);
     rk_labels_free(&m->labels);
@@ -343,6 +352,7 @@ static rk_status open_model(rk_model **out, const char *path, rk_compute compute
     *out = NULL;
     if (!path || !*path) return rk_fail(err, RK_E_ARG, "no model given");
     m = rk_calloc(1, sizeof *m);
+    if (m) atomic_init(&m->handles, 1);
     if (!m || !(m->path = rk_strdup(path))) {
         st = no_memory(err, m);
         goto fail;
@@ -365,6 +375,38 @@ rk_status rk_model_open(rk_model **out, const char *path, rk_compute compute, rk
 rk_status rk_model_open_tokenizer(rk_model **out, const char *path, rk_error *err)
 {
     return open_model(out, path, RK_COMPUTE_AUTO, false, err);
+}
+
+rk_status rk_model_share(rk_model **out, rk_model *model, rk_error *err)
+{
+    rk_model *m, *opened;
+    rk_status st;
+
+    if (!out) return rk_fail(err, RK_E_ARG, "out is NULL");
+    *out = NULL;
+    if (!model || !model->engine)
+        return rk_fail(err, RK_E_ARG, "rk_model_share: NULL argument or no weights");
+    opened = model->opened ? model->opened : model;
+    m = rk_calloc(1, sizeof *m);
+    if (!m) return no_memory(err, opened);
+    m->path = opened->path;
+    m->tokenizer = opened->tokenizer;
+    m->labels = opened->labels;
+    m->clean = opened->clean;
+    m->max_length = opened->max_length;
+    m->positions = opened->positions;
+    m->vocab = opened->vocab;
+    m->calibration = opened->calibration;
+    m->abstain = opened->abstain;
+    st = rk_engine_share(&m->engine, opened->engine, err);
+    if (st) {
+        rk_free(m);
+        return st;
+    }
+    m->opened = opened;
+    atomic_fetch_add(&opened->handles, 1);
+    *out = m;
+    return RK_OK;
 }
 
 size_t rk_model_labels(const rk_model *m)

@@ -2,6 +2,8 @@
 #ifndef RK_API_SESSION_H
 #define RK_API_SESSION_H
 
+#include <stdatomic.h>
+
 #include "base/buffer.h"
 #include "encoder/infer.h"
 #include "text/rows.h"
@@ -17,6 +19,10 @@ struct rk_model {
     size_t positions, vocab;    /* what the embedding tables hold; vocab 0: not known */
     json_t *calibration;        /* what was fitted, as stored; NULL: nothing */
     double abstain;             /* threshold of it; 0: none */
+    /* A handle that shares all this but the engine points to the one that was opened, which lives
+     * until the last of them is closed. */
+    rk_model *opened;           /* NULL: this one */
+    atomic_size_t handles;      /* on this one, itself included */
 };
 
 /* Threads that the next product will use. */

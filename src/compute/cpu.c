@@ -2,6 +2,7 @@
 
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #if defined(__x86_64__)
@@ -88,6 +89,22 @@ static int detect(void)
 
 #endif
 
+static int level_of(const char *name)
+{
+    for (int i = 0; name && i < LEVELS; i++)
+        if (strcmp(name, LEVEL_NAME[i]) == 0) return i;
+    return -1;
+}
+
+/* As if the processor had no more than RINGKAS_ISA names. */
+static int masked(int found)
+{
+    const int most = level_of(getenv("RINGKAS_ISA"));
+
+    if (most < 0 || most >= (found & ~HAS_BF16)) return found;
+    return most < RK_LEVEL_VNNI ? most : most | (found & HAS_BF16);
+}
+
 /* Found once; every thread that comes here finds the same. */
 static int capability(void)
 {
@@ -95,7 +112,7 @@ static int capability(void)
     int found = atomic_load(&known);
 
     if (found < 0) {
-        found = detect();
+        found = masked(detect());
         atomic_store(&known, found);
     }
     return found;
@@ -126,17 +143,18 @@ const char *rk_level_name(rk_level level)
 
 rk_status rk_cpu_limit(const char *name, rk_error *err)
 {
+    int level;
+
     if (!name) {
         atomic_store(&limit, LEVELS - 1);
         return RK_OK;
     }
-    for (int i = 0; i < LEVELS; i++) {
-        if (strcmp(name, LEVEL_NAME[i]) != 0) continue;
-        if (i > (int)rk_cpu_best())
-            return rk_fail(err, RK_E_UNSUPPORTED, "isa %s: this processor has %s at most", name,
-                           LEVEL_NAME[rk_cpu_best()]);
-        atomic_store(&limit, i);
-        return RK_OK;
-    }
-    return rk_fail(err, RK_E_ARG, "isa: no such level; want ref, avx2, avx512, vnni or amx");
+    level = level_of(name);
+    if (level < 0)
+        return rk_fail(err, RK_E_ARG, "isa: no such level; want ref, avx2, avx512, vnni or amx");
+    if (level > (int)rk_cpu_best())
+        return rk_fail(err, RK_E_UNSUPPORTED, "isa %s: this processor has %s at most", name,
+                       LEVEL_NAME[rk_cpu_best()]);
+    atomic_store(&limit, level);
+    return RK_OK;
 }

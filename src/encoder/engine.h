@@ -2,6 +2,8 @@
 #ifndef RK_ENCODER_ENGINE_H
 #define RK_ENCODER_ENGINE_H
 
+#include <stdbool.h>
+
 #include "compute/infer_kernels.h"
 #include "encoder/infer.h"
 
@@ -76,7 +78,10 @@ struct rk_engine {
     float scale;                  /* of the logits, where bias is not NULL */
     float *bias;                  /* [labels]; NULL: logits are as the classifier gives them */
     size_t bytes;
+    /* All above is only read after the build, calibration apart; engines that share it have what
+     * follows of their own, and their bias. */
     rk_engine_scratch scratch;
+    bool shares;                  /* another engine's weights */
 };
 
 #endif

@@ -20,6 +20,10 @@ rk_status rk_engine_open_folder(rk_engine **out, const char *folder, rk_compute 
  * file's metadata strings (the caller's, json_decref), or NULL if not wanted. */
 rk_status rk_engine_open_onnx(rk_engine **out, const char *path, rk_compute compute,
                               json_t **metadata, rk_error *err);
+/* Another engine over the weights of e, to run on another thread at the same time: of its own it
+ * has only the memory that a run works in, and the calibration as it is now. e must outlive it.
+ * May be called while e runs. */
+rk_status rk_engine_share(rk_engine **out, const rk_engine *e, rk_error *err);
 void rk_engine_close(rk_engine *e);
 
 const rk_bert_config *rk_engine_config(const rk_engine *e);

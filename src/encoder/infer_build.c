@@ -1,4 +1,5 @@
 /* From what a file says to packed weights. */
+#include <stddef.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -244,15 +245,33 @@ rk_status rk_engine_calibrate(rk_engine *e, float scale, const float *bias, rk_e
     return RK_OK;
 }
 
+rk_status rk_engine_share(rk_engine **out, const rk_engine *e, rk_error *err)
+{
+    rk_engine *other = rk_calloc(1, sizeof *other);
+    rk_status st;
+
+    *out = NULL;
+    if (!other) return rk_fail(err, RK_E_MEMORY, "out of memory");
+    memcpy(other, e, offsetof(rk_engine, scratch));
+    other->shares = true;
+    other->bias = NULL;
+    st = rk_engine_calibrate(other, e->scale, e->bias, err);
+    if (st) {
+        rk_engine_close(other);
+        return st;
+    }
+    *out = other;
+    return RK_OK;
+}
+
 static void free_table(rk_table *t)
 {
     rk_free_aligned((void *)(uintptr_t)t->data);
     rk_free_aligned((void *)(uintptr_t)t->scale);
 }
 
-void rk_engine_close(rk_engine *e)
+static void free_weights(rk_engine *e)
 {
-    if (!e) return;
     for (size_t i = 0; e->layer && i < e->config.layers; i++) {
         rk_engine_layer *l = &e->layer[i];
         rk_packed *all[] = { l->qkv.w, l->q.w, l->kv.w, l->attn.w, l->inter.w, l->out.w };
@@ -260,15 +279,21 @@ void rk_engine_close(rk_engine *e)
         rk_free_aligned(l->norms);
     }
     rk_free(e->layer);
-    rk_free(e->bias);
     rk_packed_free(e->pooler.w);
     rk_packed_free(e->classifier.w);
     free_table(&e->word);
     free_table(&e->position);
     rk_free_aligned(e->type);
     rk_free_aligned(e->emb_norm);
-    rk_free_aligned(e->scratch.block);
     rk_bert_config_free(&e->config);
+}
+
+void rk_engine_close(rk_engine *e)
+{
+    if (!e) return;
+    rk_free(e->bias);
+    rk_free_aligned(e->scratch.block);
+    if (!e->shares) free_weights(e);
     rk_free(e);
 }
 
