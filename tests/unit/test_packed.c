@@ -251,6 +251,53 @@ static void test_extremes(void **state)
     }
 }
 
+/* The pairs and quads that a saturating sum of 16 bits gets wrong, against whole numbers: codes of
+ * 255 and 0, weights of -128 and 127, in every mixture of four neighbours. Scales are 1, sums below
+ * 2^24, so a float is the sum itself. 255 * 127 * 2 and -255 * 128 * 2 leave 16 bits. */
+static void test_saturation(void **state)
+{
+    enum { ROWS = 16, OUT = 16, DEPTH_MAX = 512 };
+    static const size_t depths[] = { 1, 2, 3, 4, 5, 8, 31, 64, 65, 130, DEPTH_MAX };
+    static const uint8_t zeros[] = { 0, 128, 255 };
+    static float y[ROWS * OUT];
+
+    (void)state;
+    for (size_t d = 0; d < sizeof depths / sizeof *depths * sizeof zeros; d++) {
+        problem p = make(RK_DT_I8, RK_FORM_U8, ROWS, OUT, depths[d / sizeof zeros]);
+        const rk_epilogue e = { .y = { .data = y, .stride = OUT, .form = RK_FORM_F32 } };
+
+        p.input.scale = 1;
+        p.input.zero = zeros[d % sizeof zeros];
+        /* Bit k of the number of a row or column says which of the two stands at k, k + 4, ... */
+        for (size_t n = 0; n < OUT; n++) {
+            p.scale[n] = 1;
+            p.bias[n] = 0;
+            for (size_t k = 0; k < p.in; k++)
+                ((int8_t *)p.weights)[n * p.in + k] = n >> (k & 3) & 1 ? 127 : -128;
+        }
+        for (size_t t = 0; t < ROWS; t++)
+            for (size_t k = 0; k < p.in; k++)
+                ((uint8_t *)p.input.data)[t * p.input.stride + k] = t >> (k & 3) & 1 ? 0 : 255;
+        for (int l = 0; l <= (int)rk_cpu_best(); l++) {
+            rk_packed *w = pack(&p, (rk_level)l);
+            run(w, &p, &e, 1);
+            rk_packed_free(w);
+            for (size_t t = 0; t < ROWS; t++)
+                for (size_t n = 0; n < OUT; n++) {
+                    int32_t sum = 0;
+                    for (size_t k = 0; k < p.in; k++)
+                        sum += ((t >> (k & 3) & 1 ? 0 : 255) - (int32_t)p.input.zero) *
+                               (n >> (k & 3) & 1 ? 127 : -128);
+                    if ((int32_t)y[t * OUT + n] != sum)
+                        fail_msg("%s, depth %zu, zero %d, row %zu, column %zu: %d, not %d",
+                                 rk_level_name((rk_level)l), p.in, p.input.zero, t, n,
+                                 (int)y[t * OUT + n], sum);
+                }
+        }
+        drop(&p);
+    }
+}
+
 /* A stored transpose and a matrix in parts give the same bits. */
 static void test_layouts(void **state)
 {
@@ -398,6 +445,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sizes),    cmocka_unit_test(test_extremes),
+        cmocka_unit_test(test_saturation),
         cmocka_unit_test(test_layouts),  cmocka_unit_test(test_epilogue),
         cmocka_unit_test(test_refusals), cmocka_unit_test(test_limit),
     };
