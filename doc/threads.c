@@ -32,7 +32,8 @@ int main(int argc, char **argv)
     pthread_t thread[THREADS_MAX];
     int n = 0;
     if (argc < 2 || rk_model_open(&model, argv[1], RK_COMPUTE_AUTO, NULL)) return 1;
-    while (n < THREADS_MAX && n + 2 < argc && !pthread_create(&thread[n], NULL, work, argv[n + 2])) n++;
+    while (n < THREADS_MAX && n + 2 < argc && !pthread_create(&thread[n], NULL, work, argv[n + 2]))
+        n++;
     while (n > 0) pthread_join(thread[--n], NULL);
     rk_model_close(model);
 }

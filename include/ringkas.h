@@ -117,10 +117,10 @@ typedef enum rk_compute { RK_COMPUTE_AUTO = 0, RK_COMPUTE_F32, RK_COMPUTE_BF16 }
  * time; rk_model_share gives the others theirs. */
 RK_API rk_status rk_model_open(rk_model **out, const char *path, rk_compute compute, rk_error *err);
 
-/* Another handle on an open model, for another thread: weights, tokenizer and labels are shared, what
- * a call works in is its own (some hundred kB). Answers are those of `model`, to the bit. Takes no
- * time to speak of, and may be called while other handles work. The caller closes it; handles are
- * closed in any order. */
+/* Another handle on an open model, for another thread: weights, tokenizer and labels are
+ * shared, what a call works in is its own (some hundred kB). Answers are those of `model`, to
+ * the bit. Takes no time to speak of, and may be called while other handles work. The caller
+ * closes it; handles are closed in any order. */
 RK_API rk_status rk_model_share(rk_model **out, rk_model *model, rk_error *err);
 RK_API void rk_model_close(rk_model *model); /* takes NULL */
 

@@ -15,8 +15,9 @@ typedef enum rk_level {
     RK_LEVEL_REF, RK_LEVEL_AVX2, RK_LEVEL_AVX512, RK_LEVEL_VNNI, RK_LEVEL_AMX
 } rk_level;
 
-/* The highest that processor, system and build have; the environment variable RINGKAS_ISA, a level's
- * name, lowers it. (Read once. A name that is none counts for nothing here; the program refuses it.) */
+/* The highest that processor, system and build have; the environment variable RINGKAS_ISA, a
+ * level's name, lowers it. (Read once. A name that is none counts for nothing here; the program
+ * refuses it.) */
 rk_level rk_cpu_best(void);
 rk_level rk_cpu_level(void);    /* the level in force: the best one, or the limit below it */
 bool rk_cpu_bf16(rk_level level);   /* bfloat16 products exist at this level on this processor */

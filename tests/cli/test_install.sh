@@ -29,24 +29,32 @@ mv "$root/opt" "$area/moved"
 prefix=$area/moved/ringkas
 lib=$prefix/${lib#"$root/opt/ringkas/"}
 
-# doc/classify.c, built outside the tree with what pkg-config says.
+# doc/*.c, built outside the tree with what pkg-config says.
 export PKG_CONFIG_PATH=$lib/pkgconfig
 check "pkg-config's version" [ "$(pkg-config --modversion ringkas)" = "$version" ]
-check "doc/classify.c has 40 lines or more" [ "$(wc -l <"$RK_SOURCE/doc/classify.c")" -lt 40 ]
+for program in classify threads; do
+    check "doc/$program.c has 40 lines or more" [ "$(wc -l <"$RK_SOURCE/doc/$program.c")" -lt 40 ]
+done
 cache() { sed -n "s/^$1:[A-Z]*=//p" "$RK_BUILD/CMakeCache.txt"; }
 compiler=$(cache CMAKE_C_COMPILER)
 flags=()
 [ "$(cache RK_SANITIZE)" = ON ] && flags=(-fsanitize=address,undefined)
-cp "$RK_SOURCE/doc/classify.c" .
-# shellcheck disable=SC2046
-"$compiler" -std=c17 -Wall -Wextra -Wpedantic -Werror "${flags[@]}" classify.c -o classify \
-    $(pkg-config --cflags --libs ringkas) "-Wl,-rpath,$lib" >"$out" 2>&1 ||
-    { cat "$out"; fail "classify.c does not build"; }
+cp "$RK_SOURCE/doc/classify.c" "$RK_SOURCE/doc/threads.c" .
+for program in classify threads; do
+    # shellcheck disable=SC2046
+    "$compiler" -std=c17 -Wall -Wextra -Wpedantic -Werror "${flags[@]}" "$program.c" -o "$program" \
+        $(pkg-config --cflags --libs ringkas) -pthread "-Wl,-rpath,$lib" >"$out" 2>&1 ||
+        { cat "$out"; fail "$program.c does not build"; }
+done
 head -n 20 "$sample/test.tsv" | cut -f1 >texts
 "$RINGKAS" predict model <texts >want 2>/dev/null
 ./classify model <texts >got 2>"$err" || fail "classify: $(cat "$err")"
 check "classify answers otherwise than predict" cmp -s got want
 check "20 answers" [ "$(wc -l <got)" = 20 ]
+mapfile -t lines < <(head -n 10 texts)
+./threads model "${lines[@]}" >got 2>"$err" || fail "threads: $(cat "$err")"
+check "threads answer otherwise than predict" cmp -s <(LC_ALL=C sort got) \
+    <(head -n 10 want | cut -f 1,3 | LC_ALL=C sort)
 ./classify nowhere <texts >got 2>"$err"
 check "classify nowhere: exit $?" [ "$?" = 1 ]
 check "classify does not say why" grep -q '^classify: nowhere: ' "$err"

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Every level can be chosen, by --isa and by RINGKAS_ISA, and eval says what ran: precision and level,
-# for people and with --json. bf16 runs where the level has it and is refused, not replaced, elsewhere.
+# Every level can be chosen, by --isa and by RINGKAS_ISA, and eval says what ran: precision and
+# level, for people and with --json. bf16 runs where the level has it and is refused, not
+# replaced, elsewhere.
 . "$(dirname "$0")/lib.sh"
 tiny model
 head -n 30 "$sample/test.tsv" >rows.tsv
-run 0 train --model model --train "$sample/train.tsv" --valid "$sample/valid.tsv" --max-train-rows 64 \
-    --out model8 --qat int8 --epochs 0 --quiet
+run 0 train --model model --train "$sample/train.tsv" --valid "$sample/valid.tsv" \
+    --max-train-rows 64 --out model8 --qat int8 --epochs 0 --quiet
 run 0 export model -o float.onnx
 run 0 convert float.onnx -o fp16.onnx --to fp16 --quiet
 
@@ -21,13 +22,13 @@ told() {
 both() {
     local precision=$1 level=$2
     shift 2
-    run 0 eval "$@" --data rows.tsv --quiet && cp "$out" "$work/text"
-    run 0 eval "$@" --data rows.tsv --quiet --json && told "$precision" "$level"
+    run 0 eval "$@" --data rows.tsv --threads 1 --quiet && cp "$out" "$work/text"
+    run 0 eval "$@" --data rows.tsv --threads 1 --quiet --json && told "$precision" "$level"
 }
 
 levels=()
 for level in ref avx2 avx512 vnni amx; do
-    if "$RINGKAS" eval model --data rows.tsv --isa "$level" >"$out" 2>"$err"; then
+    if "$RINGKAS" eval model --data rows.tsv --threads 1 --isa "$level" >"$out" 2>"$err"; then
         levels+=("$level")
     else
         check "$level: $(cat "$err")" grep -q "isa $level: this processor has" "$err"
@@ -42,7 +43,7 @@ for level in "${levels[@]}"; do
     export RINGKAS_ISA=$level
     both fp16 "$level" fp16.onnx
     both int8 "$level" model8
-    if "$RINGKAS" eval model --data rows.tsv --compute bf16 >"$out" 2>"$err"; then
+    if "$RINGKAS" eval model --data rows.tsv --threads 1 --compute bf16 >"$out" 2>"$err"; then
         both bf16 "$level" model --compute bf16
     else
         check "bf16 at $level: $(cat "$err")" grep -q "no bfloat16 products at level $level" "$err"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Memory of an open model: growth of the process by at most 1.25 times the file and 4 MiB for FP16 and
-# INT8 (weights, tokenizer, and what one text needs); on the way at most 2.25 times the file. Four handles
-# on it together take 2 MiB more. For files elsewhere: $RK_BUILD/probe/memory_probe MODEL [HANDLES].
-# RK_MEMORY_MODELS="FILE FILE" measures those and makes none here.
+# Memory of an open model: growth of the process by at most 1.25 times the file and 4 MiB for FP16
+# and INT8 (weights, tokenizer, and what one text needs); on the way at most 2.25 times the file.
+# Four handles on it together take 2 MiB more. For files elsewhere: $RK_BUILD/probe/memory_probe
+# MODEL [HANDLES]. RK_MEMORY_MODELS="FILE FILE" measures those and makes none here.
 . "$(dirname "$0")/lib.sh"
 if grep -q '^RK_SANITIZE:[A-Z]*=ON' "$RK_BUILD/CMakeCache.txt"; then
     echo "SKIP: sanitizers take memory of their own"

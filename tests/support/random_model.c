@@ -284,7 +284,10 @@ static void plain_query(double *y, const double *q, const double *k, const doubl
         p[j] = moved(noise, p[j], unit * ((double)head + 2) * size) / sqrt((double)head);
         top = fmax(top, p[j]);
     }
-    for (size_t j = 0; j < length; j++) sum += p[j] = moved_value(noise, exp(p[j] - top), exp(p[j] - top));
+    for (size_t j = 0; j < length; j++) {
+        const double e = exp(p[j] - top);
+        sum += p[j] = moved_value(noise, e, e);
+    }
     for (size_t c = 0; c < head; c++) {
         double size = 0;
         y[c] = 0;

@@ -1,5 +1,5 @@
-/* Random classifiers for tests of the runtime, and the plain forward pass in double that says what they
- * should answer. */
+/* Random classifiers for tests of the runtime, and the plain forward pass in double that says
+ * what they should answer. */
 #ifndef RK_TEST_RANDOM_MODEL_H
 #define RK_TEST_RANDOM_MODEL_H
 
@@ -29,8 +29,8 @@ void random_model_free(random_model *m);
 /* The same numbers as floats, in no quantised form: what F16 and I8 weights stand for. */
 void random_model_widen(random_model *out, const random_model *m);
 
-/* Rounding errors of an implementation, sent through the plain forward pass: each value is moved by its
- * bound, up or down by chance. */
+/* Rounding errors of an implementation, sent through the plain forward pass: each value is
+ * moved by its bound, up or down by chance. */
 typedef struct plain_noise {
     double sum;     /* products: sum * (K + 2) sum |x w| */
     double value;   /* what LayerNorm and functions take and give: value * their size */

@@ -1,16 +1,18 @@
 /* links: base compute quant text file onnx encoder */
-/* Random encoder shapes, 200 of them: heads, hidden, inner, layers, vocabulary and labels of any size,
- * rows of 1 to 512 tokens, batches of 1 to 64; FP32, FP16, bf16 and INT8, every level of this processor,
- * rows in any order, on 1 to 3 threads. The reference is FP32 at level ref, one row a call, which itself
- * is held against a forward pass in double.
+/* Random encoder shapes, 200 of them: heads, hidden, inner, layers, vocabulary and labels of
+ * any size, rows of 1 to 512 tokens, batches of 1 to 64; FP32, FP16, bf16 and INT8, every level
+ * of this processor, rows in any order, on 1 to 3 threads. The reference is FP32 at level ref,
+ * one row a call, which itself is held against a forward pass in double.
  *
- * Bounds: each value of the double pass is moved by the error that the kernels may make there (packed.h:
- * (K + 2) 2^-24 sum |x w| for a product; 2^-20 for functions; 2^-9 for what is rounded to bfloat16, with
- * weights rounded too; a quarter of a code where codes are made), up or down by chance. What that makes of
- * the logits, the worst of a few passes, times 4, is the bound. Bits are equal where the headers say
- * so: FP16 at ref and FP32 of the same numbers; INT8 at all levels; any batch and any threads.
+ * Bounds: each value of the double pass is moved by the error that the kernels may make there
+ * (packed.h: (K + 2) 2^-24 sum |x w| for a product; 2^-20 for functions; 2^-9 for what is
+ * rounded to bfloat16, with weights rounded too; a quarter of a code where codes are made), up
+ * or down by chance. What that makes of the logits, the worst of a few passes, times 4, is the
+ * bound. Bits are equal where the headers say so: FP16 at ref and FP32 of the same numbers;
+ * INT8 at all levels; any batch and any threads.
  *
- * RK_SHAPES=N: as many shapes; RK_SHAPES_SEED=N: other ones. The 200 take seconds, also under ASan. */
+ * RK_SHAPES=N: as many shapes; RK_SHAPES_SEED=N: other ones. The 200 take seconds, also under
+ * ASan. */
 #include <math.h>
 #include <omp.h>
 #include <setjmp.h>
@@ -201,8 +203,8 @@ typedef struct job {
 static void blame(const job *j, const char *what, rk_level level, double off, double limit)
 {
     const random_shape *s = &j->shape;
-    fail_msg("shape %zu (heads %zu x %zu, inner %zu, layers %zu, vocab %zu, labels %zu, %zu rows of "
-             "%zu tokens): %s at %s: off by %g, limit %g",
+    fail_msg("shape %zu (heads %zu x %zu, inner %zu, layers %zu, vocab %zu, labels %zu, %zu rows "
+             "of %zu tokens): %s at %s: off by %g, limit %g",
              j->number, s->heads, s->head, s->inner, s->layers, s->vocab, s->labels, j->r.count,
              j->r.starts[j->r.count] - j->r.starts[0], what, rk_level_name(level), off, limit);
 }
