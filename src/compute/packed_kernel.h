@@ -25,7 +25,6 @@ typedef struct rk_product {
     const uint8_t *x;          /* first row */
     size_t x_stride;           /* bytes */
     float inverse;             /* 1 / scale of y where that is U8 */
-    const uint8_t *after;      /* weights that this thread reads after its last panel, or NULL */
 } rk_product;
 
 typedef struct rk_packed_kernel {

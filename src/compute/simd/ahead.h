@@ -12,16 +12,15 @@ typedef struct rk_ahead {
 } rk_ahead;
 
 /* Pass `pass` of `passes` over `panel`, of panels that end at panel1; the kernel reads step_bytes of
- * a panel a step. */
+ * a panel a step. The last panel asks for itself, which costs nothing. */
 static inline rk_ahead rk_ahead_of(const rk_product *p, size_t panel, size_t panel1, size_t pass,
                                    size_t passes, size_t step_bytes)
 {
-    const uint8_t *w = p->w->data;
-    const uint8_t *next = panel + 1 < panel1 ? w + (panel + 1) * p->w->panel_bytes
-                          : p->after         ? p->after
-                                             : w + panel * p->w->panel_bytes;
-    const rk_ahead ahead = { .at = next + p->w->panel_bytes * pass / passes,
-                             .step = step_bytes * 256 / passes };
+    const size_t bytes = p->w->panel_bytes, next = panel + 1 < panel1 ? panel + 1 : panel;
+    const rk_ahead ahead = {
+        .at = (const uint8_t *)p->w->data + next * bytes + bytes * pass / passes,
+        .step = step_bytes * 256 / passes,
+    };
     return ahead;
 }
 
