@@ -71,7 +71,7 @@ static const rk_packed_kernel *choose(rk_dtype weights, rk_form input, rk_level 
 #define SAME(x) (x)
 
 /* Defines a function that packs rows [n, n + columns) of w into columns of a panel from `out` on.
- * Where neighbouring rows lie side by side in w (a matrix [in, out]) the file is read along them. */
+ * Where neighbouring rows lie side by side (a matrix [in, out]) the file is read along them. */
 #define DEFINE_PACK(name, to, from, CONVERT)                                                   \
     static void name(void *out, const rk_weight *w, size_t n, size_t columns,                  \
                      const rk_packed_kernel *k)                                                \

@@ -44,7 +44,7 @@ typedef struct rk_engine_linear {
 } rk_engine_linear;
 
 /* The last layer has q and kv apart, since only the first token of a row asks there; the others
- * have all three in qkv. Their outputs lie head by head: a head's query, key and value side by side. */
+ * have all three in qkv. Outputs lie head by head: a head's query, key and value side by side. */
 typedef struct rk_engine_layer {
     rk_engine_linear qkv, q, kv;
     rk_engine_linear attn, inter, out;

@@ -192,7 +192,8 @@ static void check_attention(size_t length, size_t queries, size_t heads, size_t 
     const rk_matrix out = { .data = y, .stride = width, .form = RK_FORM_F32 };
     const rk_infer_attention a = {
         .q = qkv, .k = qkv + width, .v = qkv + 2 * width, .q_stride = 3 * width,
-        .kv_stride = 3 * width, .q_step = d, .kv_step = d, .queries = queries, .length = length, .head_size = d,
+        .kv_stride = 3 * width, .q_step = d, .kv_step = d,
+        .queries = queries, .length = length, .head_size = d,
         .scale = 1.0f / sqrtf((float)d), .y = &out, .scratch = scratch,
     };
 

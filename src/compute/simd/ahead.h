@@ -1,6 +1,6 @@
-/* Weights of the next panel are asked for while this one is worked on, evenly over all passes of rows
- * over it: a panel that came from memory in the first pass alone would leave memory idle in the
- * others. */
+/* Weights of the next panel are asked for while this one is worked on, evenly over all passes of
+ * rows over it: a panel that came from memory in the first pass alone would leave memory idle in
+ * the others. */
 #ifndef RK_COMPUTE_SIMD_AHEAD_H
 #define RK_COMPUTE_SIMD_AHEAD_H
 
@@ -11,8 +11,8 @@ typedef struct rk_ahead {
     size_t step;           /* bytes of it a step of the kernel, times 256 */
 } rk_ahead;
 
-/* Pass `pass` of `passes` over `panel`, of panels that end at panel1; the kernel reads step_bytes of
- * a panel a step. The last panel asks for itself, which costs nothing. */
+/* Pass `pass` of `passes` over `panel`, of panels that end at panel1; the kernel reads step_bytes
+ * of a panel a step. The last panel asks for itself, which costs nothing. */
 static inline rk_ahead rk_ahead_of(const rk_product *p, size_t panel, size_t panel1, size_t pass,
                                    size_t passes, size_t step_bytes)
 {
