@@ -10,7 +10,8 @@ CMAKE_FLAGS ?=
 CTEST = ctest --output-on-failure --no-tests=error -j2 \
 	--test-output-size-passed 1000000 --test-output-size-failed 1000000
 
-.PHONY: all setup-build setup-test test check-fast demo fuzz install clean help bench-train bench-text bench-convert
+.PHONY: all setup-build setup-test test check-fast demo fuzz install clean help \
+	bench-train bench-text bench-convert bench-runtime
 
 all: setup-build
 	@cmake -S . -B $(BUILD) $(CMAKE_FLAGS) >$(BUILD)/configure.log || { cat $(BUILD)/configure.log; exit 1; }
@@ -60,6 +61,10 @@ bench-text: setup-test all
 	@cmake --build $(BUILD) -j$(JOBS) --target probe_text_speed
 	@RINGKAS=$(BUILD)/ringkas BENCH_THREADS=1 bench/run.sh text
 
+bench-runtime: setup-test all
+	@cmake --build $(BUILD) -j$(JOBS) --target probe_infer_speed
+	@RINGKAS=$(BUILD)/ringkas bench/run.sh runtime
+
 install: all
 	@DESTDIR=$(DESTDIR) cmake --install $(BUILD) --prefix $(PREFIX)
 
@@ -76,6 +81,7 @@ help:
 	@echo "make fuzz TARGET=NAME SECONDS=60"
 	@echo "make bench-train   speed of training beside torch; needs IndoBERT's files (bench/README.md)"
 	@echo "make bench-text    speed of text to ids beside tokenizers and Python; needs the same"
+	@echo "make bench-runtime speed of answers beside ONNX Runtime, OpenVINO, CTranslate2; needs the same"
 	@echo "make bench-convert FP16 conversion beside two other converters, over onnx's own tests"
 	@echo "make install    PREFIX=$(PREFIX) DESTDIR="
 	@echo "make clean      keeps build/deps and build/venv"

@@ -160,7 +160,7 @@ def large_part(machine):
 
 
 def main():
-    sys.path.append(str(settings.ROOT / "build" / "bench-peers"))     # only for its version
+    sys.path.append(str(settings.PEERS / "onnxconverter-common"))     # only for its version
     WORK.mkdir(parents=True, exist_ok=True)
     machine, parts, record = measure.Machine(), [], {}
     for name, part in (("size", size_part), ("large", large_part), ("suite", suite_part),

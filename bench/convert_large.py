@@ -11,7 +11,7 @@ import time
 import settings
 
 sys.path.insert(0, str(settings.ROOT / "tests" / "parity"))
-sys.path.append(str(settings.ROOT / "build" / "bench-peers"))
+sys.path.append(str(settings.PEERS / "onnxconverter-common"))
 SIDE = 4096
 
 

@@ -16,7 +16,7 @@ import half_judge
 import half_worker
 
 TOOLS = ("ringkas", *half_worker.PEERS)
-PEERS = settings.ROOT / "build" / "bench-peers"
+PEERS = settings.PEERS / "onnxconverter-common"
 
 
 def suite_models(folder):

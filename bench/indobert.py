@@ -5,8 +5,8 @@ import sys
 
 import settings
 
-LAYERS, HIDDEN, INNER, LABELS = 12, 768, 3072, 3
-FOLDER = settings.OUT / "indobert"
+LAYERS, HIDDEN, INNER, LABELS = settings.LAYERS, 768, 3072, 3
+FOLDER = settings.OUT / ("indobert" + settings.SMALLER)
 LINEAR = LAYERS * (4 * HIDDEN * HIDDEN + 2 * HIDDEN * INNER)    # parameters of the layers' products
 
 
@@ -21,8 +21,8 @@ def make_folder():
     """build/bench/indobert, made in a process of its own: a parent that had torch in memory would lend
     its peak to every process that it starts afterwards."""
     if not (FOLDER / "model.safetensors").exists():
-        print("making build/bench/indobert (random weights)", file=sys.stderr, flush=True)
-        with open(settings.OUT / "indobert.log", "wb") as log:
+        print(f"making build/bench/{FOLDER.name} (random weights)", file=sys.stderr, flush=True)
+        with open(settings.OUT / f"{FOLDER.name}.log", "wb") as log:
             subprocess.run([sys.executable, __file__], stdout=log, stderr=log, check=True)
     return FOLDER
 
@@ -33,7 +33,8 @@ def draw():
     import torch
     from transformers import BertConfig, BertForSequenceClassification
     torch.manual_seed(0)
-    config = BertConfig.from_pretrained(settings.ENCODER, num_labels=LABELS)
+    config = BertConfig.from_pretrained(settings.ENCODER, num_labels=LABELS,
+                                        num_hidden_layers=LAYERS)
     model = BertForSequenceClassification(config)
     with torch.no_grad():
         for parameter in model.parameters():

@@ -13,6 +13,15 @@ def spread(values):
     return [statistics.median(values), min(values), max(values)]
 
 
+def quantile(values, q):
+    """Between the two nearest values in a line."""
+    ordered = sorted(values)
+    at = q * (len(ordered) - 1)
+    low = int(at)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (at - low) * (ordered[high] - ordered[low])
+
+
 def busy_seconds():
     """Processor seconds of the whole machine that were not idle; stolen ones count as busy."""
     with open("/proc/stat", encoding="ascii") as stat:

@@ -10,6 +10,13 @@ import settings
 QUIET = 0.03    # share of the processors that others may have had
 
 
+def installed(package):
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
 def versions(packages):
     ringkas = subprocess.run([settings.RINGKAS, "--version"], stdout=subprocess.PIPE, text=True,
                              check=True).stdout.split()[-1]
@@ -69,8 +76,11 @@ def publish(name, packages, machine, parts, record):
             + ("" if foreign <= QUIET else " NOT A RESULT: the machine was not quiet.")]
     if settings.QUICK:
         note.append("Quick form: too few rows and rounds to be a result.")
+    if settings.SMALLER:
+        note.append(f"{settings.LAYERS} layers instead of IndoBERT's 12: no result.")
     text = "\n\n".join(["\n".join(head)] + parts + ["\n".join(note)]) + "\n"
     record = {"cpu": cpu, "versions": used, "threads": settings.THREADS, "quick": settings.QUICK,
+              "layers": settings.LAYERS,
               "foreign_share": round(foreign, 4), **record}
     (settings.OUT / f"{name}.txt").write_text(text, encoding="utf-8")
     (settings.OUT / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

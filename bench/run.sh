@@ -3,10 +3,11 @@
 #   BENCH_QUICK=1     few rows, one round: to see that it works; its numbers are no results
 #   BENCH_ROUNDS=3    rounds; a figure is their median
 #   BENCH_THREADS=2   threads of every side
+#   BENCH_LAYERS=12   of IndoBERT; fewer to try it on a busy machine, no results either
 #   RINGKAS_DATA      folder of indobert-base-p2/ and smsa/ (default ../shared/data)
 set -u
 
-name=${1:?"run.sh: say which: train, text, convert"}
+name=${1:?"run.sh: say which: train, text, convert, runtime"}
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root" || exit 1
 script=bench/bench_$name.py
@@ -26,9 +27,21 @@ if [ ! -x build/venv/bin/python ]; then
     exit 0
 fi
 
-if [ "$name" = convert ]; then
-    bench/peers.sh || exit 0
-fi
+case $name in
+convert)
+    if ! bench/peers.sh onnxconverter-common; then
+        echo "SKIP: bench-convert: no onnxconverter-common"
+        exit 0
+    fi
+    ;;
+runtime)    # goes on without those that cannot be had, and says so
+    bench/peers.sh onnxconverter-common nncf ctranslate2
+    for peer in onnxconverter-common nncf ctranslate2; do
+        PYTHONPATH=$root/build/bench-peers/$peer${PYTHONPATH:+:$PYTHONPATH}
+    done
+    export PYTHONPATH
+    ;;
+esac
 
 export RINGKAS=${RINGKAS:-$root/build/ringkas}
 export BENCH_THREADS=${BENCH_THREADS:-2}
