@@ -1,4 +1,5 @@
 """IndoBERT-base with random weights: the size and the speed are real, the answers are not."""
+import json
 import shutil
 import subprocess
 import sys
@@ -46,6 +47,10 @@ def draw():
     model.save_pretrained(aside)
     for path in settings.ENCODER.iterdir():
         shutil.copyfile(path, aside / path.name)
+    if settings.SMALLER:
+        given = json.loads((aside / "config.json").read_text(encoding="utf-8"))
+        given["num_hidden_layers"] = LAYERS
+        (aside / "config.json").write_text(json.dumps(given, indent=2), encoding="utf-8")
     aside.rename(FOLDER)
 
 
