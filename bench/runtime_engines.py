@@ -45,7 +45,7 @@ ENGINES = [
     Engine("ringkas bf16", "bf16", "ringkas", "ringkas_fp32", "bf16"),
     Engine("OpenVINO, bf16 hint", "bf16", "openvino", "openvino_fp32", "bf16"),
     Engine("CTranslate2 bfloat16", "bf16", "ct2", "ct2_bfloat16", "bfloat16"),
-    Engine("ringkas INT8", "INT8", "ringkas", "ringkas_int8", "f32"),
+    Engine("ringkas INT8", "INT8", "ringkas", "ringkas_int8", "auto"),
     Engine("ONNX Runtime dynamic", "INT8", "ort", "ort_dynamic"),
     Engine("ONNX Runtime dynamic, per channel", "INT8", "ort", "ort_dynamic_channel"),
     Engine("ONNX Runtime dynamic, fused", "INT8", "ort", "ort_dynamic_fused"),

@@ -3,10 +3,10 @@
  *
  *   infer_speed MODEL COMPUTE THREADS ROWS CALLS BATCH
  *
- * ROWS and CALLS are files of token ids, a row a line. Timed are: from nothing to the first answer;
- * each row of ROWS alone; all rows of CALLS, BATCH in a call. Before each of the two come calls
- * that do not count: a row of every length, and all of CALLS. The ids lie in memory before a clock
- * runs. stdout: one JSON object. */
+ * COMPUTE: auto, f32 or bf16. ROWS and CALLS are files of token ids, a row a line. Timed are: from
+ * nothing to the first answer; each row of ROWS alone; all rows of CALLS, BATCH in a call. Before
+ * each of the two come calls that do not count: a row of every length, and all of CALLS. The ids
+ * lie in memory before a clock runs. stdout: one JSON object. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,7 +138,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: infer_speed MODEL COMPUTE THREADS ROWS CALLS BATCH\n");
         return 2;
     }
-    compute = strcmp(argv[2], "bf16") == 0 ? RK_COMPUTE_BF16 : RK_COMPUTE_F32;
+    compute = strcmp(argv[2], "bf16") == 0  ? RK_COMPUTE_BF16
+              : strcmp(argv[2], "f32") == 0 ? RK_COMPUTE_F32
+                                            : RK_COMPUTE_AUTO;
     rk_set_threads((size_t)atol(argv[3]));
     batch = (size_t)atol(argv[6]);
     need(batch > 0 && batch <= CALL_MAX, "1 to 1024 rows in a call");
