@@ -14,6 +14,7 @@ typedef struct rk_table {
     rk_dtype type;         /* F32, F16, BF16 or I8 */
     size_t rows, width;
     const float *scale;    /* I8: [rows] */
+    float zero;            /* I8: value = (code - zero) * scale */
 } rk_table;
 
 typedef struct rk_infer_attention {
@@ -40,6 +41,9 @@ typedef struct rk_infer_kernels {
 
     /* Row `row` of y, width values, from floats. */
     void (*put)(const rk_matrix *y, size_t row, const float *x, size_t width);
+
+    /* x [n] in place. */
+    void (*activate)(float *x, size_t n, rk_packed_act act);
 
     /* softmax(q k^T scale) v of one head. */
     void (*attention)(const rk_infer_attention *a, size_t head);

@@ -7,17 +7,39 @@
 #include "compute/infer_kernels.h"
 #include "encoder/infer.h"
 
+/* Rounding of floats to codes and back: a QuantizeLinear and a DequantizeLinear. */
+typedef struct rk_quantiser {
+    bool on;
+    float scale;
+    int zero, least, most;
+} rk_quantiser;
+
 /* One Linear: the weight as it lies in the file, and the form of its input: F32, or U8 with scale
  * and zero where the file quantises it. */
 typedef struct rk_source_linear {
     rk_weight w;
     rk_matrix input;
+    /* What only files of other tools have. */
+    bool dynamic;                 /* U8 input: scale and zero are of the range of each row */
+    const int32_t *zero;          /* [out] zero points of the weight, or NULL */
+    rk_quantiser product, end;    /* before the bias; after it */
 } rk_source_linear;
+
+/* Rounding within attention, of files of other tools. q and k are scaled, then rounded; score is
+ * what their product is multiplied by after its own rounding. */
+typedef struct rk_source_attention {
+    bool rounds;                  /* any of the roundings */
+    float q_scale, k_scale, score_scale;
+    rk_quantiser q, k, v, score, probability, context;
+} rk_source_attention;
 
 typedef struct rk_source_layer {
     rk_source_linear q, k, v;     /* the same input */
     rk_source_linear attn, inter, out;
     const float *ln1_w, *ln1_b, *ln2_w, *ln2_b;   /* [hidden] */
+    rk_source_attention attention;
+    rk_quantiser input, middle;   /* of the layer's input and of LayerNorm 1's output, for all who
+                                   * read them */
 } rk_source_layer;
 
 /* A classifier, precision-neutral. Nothing here is owned: the reader keeps it alive until
@@ -65,6 +87,9 @@ typedef struct rk_engine_scratch {
     size_t attention_floats;      /* of one thread */
 } rk_engine_scratch;
 
+struct rk_foreign;                /* encoder/infer_foreign.h */
+struct rk_foreign_scratch;
+
 struct rk_engine {
     rk_bert_config config;
     const char *precision;
@@ -75,12 +100,15 @@ struct rk_engine {
     float *emb_norm;              /* [2][hidden] */
     rk_engine_layer *layer;
     rk_engine_linear pooler, classifier;
+    struct rk_foreign *foreign;   /* layers and head of a file with quantisation that is not ours;
+                                   * then layer, pooler and classifier are empty */
     float scale;                  /* of the logits, where bias is not NULL */
     float *bias;                  /* [labels]; NULL: logits are as the classifier gives them */
     size_t bytes;
     /* All above is only read after the build, calibration apart; engines that share it have what
      * follows of their own, and their bias. */
     rk_engine_scratch scratch;
+    struct rk_foreign_scratch *foreign_scratch;   /* NULL until foreign runs */
     bool shares;                  /* another engine's weights */
 };
 

@@ -31,164 +31,37 @@ static rk_status linear(reader *r, rk_source_linear *out, const char **input, co
     return rk_walk_misfit(&r->w, rk_walk_behind(&r->w, value), wanted);
 }
 
-/* ---- attention ---- */
-
-static bool permuted(const Onnx__NodeProto *n, int64_t a, int64_t b, int64_t c, int64_t d)
-{
-    const int64_t want[4] = { a, b, c, d };
-    const Onnx__AttributeProto *p = rk_node_attr(n, "perm");
-
-    return p && p->n_ints == 4 && memcmp(p->ints, want, sizeof want) == 0;
-}
-
-/* Heads of a Linear: Transpose(Reshape(Linear, [0, 0, heads, head size])). */
-static rk_status heads(reader *r, rk_source_linear *out, const char **input, size_t *count,
-                       bool columns, const char *value)
-{
-    rk_walk *w = &r->w;
-    const Onnx__NodeProto *turn = rk_walk_node(w, value, "Transpose"), *split;
-    int64_t shape[4];
-    size_t n = 0;
-    rk_status st;
-
-    if (!turn || !(columns ? permuted(turn, 0, 2, 3, 1) : permuted(turn, 0, 2, 1, 3)))
-        return rk_walk_misfit(w, rk_walk_behind(w, value), "heads moved before tokens");
-    split = rk_walk_node(w, rk_node_input(turn, 0), "Reshape");
-    if (!split || !rk_walk_whole(w, shape, &n, 4, rk_node_input(split, 1)) || n != 4 ||
-        shape[0] != 0 || shape[1] != 0 || shape[2] < 1)
-        return rk_walk_misfit(w, rk_walk_behind(w, rk_node_input(turn, 0)),
-                              "a Reshape to [0, 0, heads, head size]");
-    st = linear(r, out, input, rk_node_input(split, 0), "query, key or value of a Linear");
-    if (st) return st;
-    if (out->w.out % (size_t)shape[2] != 0 ||
-        (shape[3] != -1 && (size_t)shape[2] * (size_t)shape[3] != out->w.out))
-        return rk_walk_misfit(w, rk_node_output(split, 0), "heads that divide the width");
-    if (*count && *count != (size_t)shape[2])
-        return rk_walk_misfit(w, rk_node_output(split, 0), "as many heads as elsewhere");
-    *count = (size_t)shape[2];
-    return RK_OK;
-}
-
-/* 0 where attention_mask is 1: Mul(Sub(1, Cast(Unsqueeze(mask))), a large negative number). Rows
- * are never padded here, so its value is not needed; but it must be this. */
-static rk_status mask(reader *r, const char *value)
-{
-    rk_walk *w = &r->w;
-    const Onnx__NodeProto *sub, *in;
-    const char *pair[2] = { NULL, NULL };
-    double one, bias;
-    const rk_value *v;
-
-    value = rk_walk_behind(w, value);
-    if (w->mask && strcmp(w->mask, value) == 0) return RK_OK;
-    if (rk_walk_pair(w, "Mul", value, pair) && rk_walk_scalar(w, &bias, pair[0])) {
-        const char *first = pair[0];
-        pair[0] = pair[1];
-        pair[1] = first;
-    }
-    if (!pair[0] || !rk_walk_scalar(w, &bias, pair[1]) || bias > -1000)
-        return rk_walk_misfit(w, value,
-                              "a mask: (1 - attention_mask) times a large negative number");
-    sub = rk_walk_node(w, pair[0], "Sub");
-    if (!sub || !rk_walk_scalar(w, &one, rk_node_input(sub, 0)) || one != 1)
-        return rk_walk_misfit(w, rk_walk_behind(w, pair[0]), "1 - attention_mask");
-    in = rk_walk_node(w, rk_node_input(sub, 1), "Unsqueeze");
-    v = in ? rk_index_find(w->x, rk_walk_behind(w, rk_node_input(in, 0))) : NULL;
-    if (!v || v->input == RK_NONE)
-        return rk_walk_misfit(w, rk_node_output(sub, 0),
-                              "attention_mask, a graph input, unsqueezed");
-    w->mask = value;
-    return RK_OK;
-}
-
-/* Softmax of the scores over the keys: query and key, each with its heads. */
-static rk_status probabilities(reader *r, rk_source_layer *l, const char *input[3], size_t *count,
-                               const char *value)
-{
-    rk_walk *w = &r->w;
-    const Onnx__NodeProto *soft = rk_walk_node(w, value, "Softmax"), *scaled, *products;
-    const char *pair[2];
-    double divisor, want;
-    rk_status st;
-
-    if (!soft || (rk_node_int(soft, "axis", -1) != -1 && rk_node_int(soft, "axis", -1) != 3))
-        return rk_walk_misfit(w, rk_walk_behind(w, value), "a Softmax over the keys");
-    if (!rk_walk_pair(w, "Add", rk_node_input(soft, 0), pair))
-        return rk_walk_misfit(w, rk_walk_behind(w, rk_node_input(soft, 0)), "scores plus mask");
-    scaled = rk_walk_node(w, pair[0], "Div");
-    if (!scaled) {
-        const char *first = pair[0];
-        pair[0] = pair[1];
-        pair[1] = first;
-        scaled = rk_walk_node(w, pair[0], "Div");
-    }
-    st = mask(r, pair[1]);
-    if (st) return st;
-    if (!scaled || !rk_walk_scalar(w, &divisor, rk_node_input(scaled, 1)))
-        return rk_walk_misfit(w, rk_walk_behind(w, pair[0]), "scores by the root of the head size");
-    products = rk_walk_node(w, rk_node_input(scaled, 0), "MatMul");
-    if (!products)
-        return rk_walk_misfit(w, rk_walk_behind(w, rk_node_input(scaled, 0)),
-                              "a product of queries and keys");
-    st = heads(r, &l->q, &input[0], count, false, rk_node_input(products, 0));
-    if (!st) st = heads(r, &l->k, &input[1], count, true, rk_node_input(products, 1));
-    if (st) return st;
-    /* In a half file the root is rounded to 11 bits, in a bfloat16 file to 8. */
-    want = sqrt((double)(l->q.w.out / *count));
-    if (!(fabs(divisor - want) <= want * 0x1p-8))
-        return rk_walk_misfit(w, rk_walk_behind(w, pair[0]), "scores by the root of the head size");
-    return RK_OK;
-}
-
-/* The context [batch, sequence, hidden] and, behind it, the layer's input. */
-static rk_status attention(reader *r, rk_source_layer *l, const char **input, size_t *count,
-                           const char *value)
-{
-    rk_walk *w = &r->w;
-    const Onnx__NodeProto *merge = rk_walk_node(w, value, "Reshape"), *turn, *mix;
-    const char *in[3];
-    int64_t shape[3];
-    size_t n;
-    rk_status st;
-
-    if (!merge || !rk_walk_whole(w, shape, &n, 3, rk_node_input(merge, 1)) || n != 3 ||
-        shape[0] != 0 || shape[1] != 0)
-        return rk_walk_misfit(w, rk_walk_behind(w, value), "the heads of attention merged");
-    turn = rk_walk_node(w, rk_node_input(merge, 0), "Transpose");
-    if (!turn || !permuted(turn, 0, 2, 1, 3))
-        return rk_walk_misfit(w, rk_walk_behind(w, rk_node_input(merge, 0)),
-                              "tokens moved before heads");
-    mix = rk_walk_node(w, rk_node_input(turn, 0), "MatMul");
-    if (!mix)
-        return rk_walk_misfit(w, rk_walk_behind(w, rk_node_input(turn, 0)),
-                              "probabilities times values");
-    st = probabilities(r, l, in, count, rk_node_input(mix, 0));
-    if (!st) st = heads(r, &l->v, &in[2], count, false, rk_node_input(mix, 1));
-    if (st) return st;
-    for (size_t i = 0; i < 3; i++) in[i] = rk_walk_behind(w, in[i]);
-    if (strcmp(in[0], in[1]) != 0 || strcmp(in[0], in[2]) != 0)
-        return rk_walk_misfit(w, value, "query, key and value of one input");
-    *input = in[0];
-    return RK_OK;
-}
-
 /* ---- layers ---- */
 
 /* LayerNorm(Linear + residual): the residual is the operand that the Linear is not. */
 static rk_status residual(reader *r, rk_source_linear *out, const char **input, const char **rest,
-                          const char *sum, bool *fits)
+                          rk_quantiser *round, const char *sum, bool *fits)
 {
     rk_walk *w = &r->w;
     const char *pair[2];
 
     *fits = false;
+    round->on = false;
+    if (rk_walk_node(w, sum, "DequantizeLinear"))
+        return rk_walk_misfit(w, rk_walk_behind(w, sum), "a sum that is not rounded");
     if (!rk_walk_pair(w, "Add", sum, pair)) return RK_OK;
     for (size_t i = 0; i < 2 && !*fits; i++) {
         rk_status st = rk_walk_linear(w, out, input, fits, pair[i]);
         if (st) return st;
-        *rest = rk_walk_behind(w, pair[1 - i]);
+        if (!*fits) continue;
+        *rest = pair[1 - i];
+        st = rk_walk_rounding(w, round, rest);
+        if (st) return st;
+        *rest = rk_walk_behind(w, *rest);
     }
     return RK_OK;
+}
+
+/* Who reads a value that the residual has rounded must read the rounded one. */
+static bool reads_rounded(const rk_source_linear *l, const rk_quantiser *q)
+{
+    return !q->on || (l->input.form == RK_FORM_U8 && !l->dynamic && l->input.scale == q->scale &&
+                      l->input.zero == q->zero - q->least);
 }
 
 static rk_status same_config(reader *r, const char *value, float eps, rk_activation act,
@@ -219,21 +92,22 @@ static rk_status layer(reader *r, const char **value, bool *fits)
 
     if (st) return st;
     r->config.hidden = width;
-    st = residual(r, &l.out, &inner, &between, sum, fits);
+    st = residual(r, &l.out, &inner, &between, &l.middle, sum, fits);
     if (st || !*fits) return st;
     if (r->config.layers == 0) r->config.eps = eps;
     st = rk_walk_activation(w, &act, &activated, inner);
     if (!st) st = linear(r, &l.inter, &input, activated, "the intermediate Linear");
     if (st) return st;
-    if (strcmp(rk_walk_behind(w, input), between) != 0)
+    if (strcmp(rk_walk_behind(w, input), between) != 0 || !reads_rounded(&l.inter, &l.middle))
         return rk_walk_misfit(w, activated, "the LayerNormalization that the residual comes from");
     st = rk_walk_norm(w, &l.ln1_w, &l.ln1_b, &eps1, &width, &sum, between);
-    if (!st) st = residual(r, &l.attn, &context, &rest, sum, fits);
+    if (!st) st = residual(r, &l.attn, &context, &rest, &l.input, sum, fits);
     if (st) return st;
     if (!*fits) return rk_walk_misfit(w, rk_walk_behind(w, sum), "attention output plus residual");
-    st = attention(r, &l, &input, &count, context);
+    st = rk_walk_attention(w, &l, &input, &count, context);
     if (st) return st;
-    if (strcmp(input, rest) != 0)
+    if (strcmp(input, rest) != 0 || !reads_rounded(&l.q, &l.input) ||
+        !reads_rounded(&l.k, &l.input) || !reads_rounded(&l.v, &l.input))
         return rk_walk_misfit(w, context, "attention of the value that the residual comes from");
     st = same_config(r, *value, eps, act, count, l.inter.w.out);
     if (!st && eps1 != eps) st = rk_walk_misfit(w, between, "the same epsilon in all layers");
@@ -275,13 +149,37 @@ static rk_status calibration(reader *r, const char **value)
     return RK_OK;
 }
 
+/* Whether [batch, sequence, hidden] becomes [batch, hidden] of the first tokens. */
+static bool first_token(rk_walk *w, size_t example, const char *value, const char *from)
+{
+    const size_t b = w->example[example]->batch, l = w->example[example]->length;
+    rk_array v;
+    bool ok = rk_walk_view(w, &v, example, value, from) && v.rank == 2 && v.dim[0] == b;
+
+    for (size_t i = 0; ok && i < v.count; i++)
+        ok = v.data[i] == (double)(i / v.dim[1] * l * v.dim[1] + i % v.dim[1]);
+    rk_free(v.data);
+    return ok;
+}
+
+/* The first rounding behind value, where there is one. */
+static const char *rounding_of(const rk_walk *w, const char *value)
+{
+    for (const char *at = value;;) {
+        const Onnx__NodeProto *n = rk_index_producer(w->x, rk_walk_behind(w, at));
+        if (!n || n->n_input < 1) return value;
+        if (rk_node_is(n, "DequantizeLinear")) return rk_node_output(n, 0);
+        at = rk_node_input(n, 0);
+    }
+}
+
 /* From the logits to the last layer's output. */
 static rk_status head(reader *r, const char **value)
 {
     rk_walk *w = &r->w;
-    const Onnx__NodeProto *tanh_node, *first;
-    double at;
+    const Onnx__NodeProto *tanh_node;
     const char *in, *logits;
+    rk_chain first;
     rk_status st;
 
     if (w->g->n_output != 1)
@@ -297,18 +195,22 @@ static rk_status head(reader *r, const char **value)
     if (!tanh_node) return rk_walk_misfit(w, rk_walk_behind(w, in), "the pooler's Tanh");
     st = linear(r, &r->source.pooler, &in, rk_node_input(tanh_node, 0), "the pooler's Linear");
     if (st) return st;
-    first = rk_walk_node(w, in, "Gather");
-    if (!first || rk_node_int(first, "axis", 0) != 1 ||
-        !rk_walk_scalar(w, &at, rk_node_input(first, 1)) || at != 0)
-        return rk_walk_misfit(w, rk_walk_behind(w, in), "a Gather of the first token");
-    *value = rk_walk_behind(w, rk_node_input(first, 0));
+    st = rk_walk_chain(w, &first, in);
+    if (st) return st;
+    if (first.round.on)
+        return rk_walk_misfit(w, rounding_of(w, in), "the last layer's output, not rounded");
+    if (first.before != 1 || first.after != 1 ||
+        !first_token(w, 0, in, first.from) ||
+        !first_token(w, 1, in, first.from))
+        return rk_walk_misfit(w, rk_walk_behind(w, in), "the first token of each row");
+    *value = first.from;
     return RK_OK;
 }
 
 static rk_status graph(reader *r)
 {
-    const char *value = NULL, *ids = NULL;
-    float eps;
+    const char *value = NULL;
+    float eps = 0;
     bool fits = true;
     rk_bert_config *c = &r->config;
     rk_source *s = &r->source;
@@ -317,7 +219,7 @@ static rk_status graph(reader *r)
     while (!st && fits) st = layer(r, &value, &fits);
     if (st) return st;
     if (c->layers == 0) return rk_walk_misfit(&r->w, value, "a layer of the encoder");
-    st = rk_walk_embeddings(&r->w, s, &ids, &eps, value);
+    st = rk_walk_embeddings(&r->w, s, &eps, value);
     if (st) return st;
     if (eps != c->eps || s->word.width != c->hidden)
         return rk_walk_misfit(&r->w, value, "the same epsilon and width in all layers");
@@ -420,6 +322,7 @@ rk_status rk_engine_read_onnx(rk_engine **out, rk_onnx *m, rk_compute compute, j
     st = rk_onnx_check(m, err);
     if (!st) st = rk_index_new(&r.w.x, r.w.g, m->shown, err);
     if (!st) st = read_metadata(&r);
+    if (!st) st = rk_walk_feed(&r.w);
     if (!st) st = graph(&r);
     if (!st) st = labels(&r);
     if (st) goto done;

@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "encoder/engine.h"
+#include "encoder/infer_foreign.h"
 
 /* A chunk has whole rows, as many as fit in so many tokens (one at least). More tokens stream the
  * weights less often and need more scratch. */
@@ -378,6 +379,11 @@ rk_status rk_engine_run(rk_engine *e, const int32_t *ids, const size_t *starts, 
 
     st = check(e, ids, starts, rows, err);
     if (st) return st;
+    if (e->foreign) {
+        st = rk_foreign_run(e, ids, starts, rows, logits, err);
+        if (!st) calibrate(e, logits, rows);
+        return st;
+    }
     for (size_t r = 0, n; r < rows; r += n) {
         n = take(starts + r, rows - r);
         if (n > most) most = n;

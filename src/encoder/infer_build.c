@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "encoder/engine.h"
+#include "encoder/infer_foreign.h"
 
 /* Scales outside leave no room for 1 / scale and for products of two scales in normal floats. */
 static const float SCALE_MIN = 1e-18f, SCALE_MAX = 1e18f;
@@ -111,6 +112,7 @@ static rk_status copy_table(rk_engine *e, rk_table *out, const rk_table *in, con
     out->type = in->type;
     out->rows = in->rows;
     out->width = in->width;
+    out->zero = in->zero;
     memcpy(data, in->data, in->rows * in->width * size);
     if (scale) memcpy(scale, in->scale, in->rows * sizeof *scale);
     e->bytes += in->rows * in->width * size + (scale ? in->rows * sizeof *scale : 0);
@@ -160,7 +162,7 @@ static rk_status build_embeddings(rk_engine *e, const rk_source *s, rk_error *er
     /* Every token is of type 0: its row is all that is needed. */
     if (type.type == RK_DT_I8)
         for (size_t c = 0; c < hidden; c++)
-            e->type[c] = (float)((const int8_t *)type.data)[c] * type.scale[0];
+            e->type[c] = ((float)((const int8_t *)type.data)[c] - type.zero) * type.scale[0];
     else
         rk_to_f32(e->type, type.data, type.type, hidden);
     e->bytes += hidden * sizeof *e->type;
@@ -209,12 +211,20 @@ rk_status rk_engine_build(rk_engine **out, const rk_source *s, rk_compute comput
     if (st) goto done;
     st = rk_bert_config_copy(&e->config, c, err);
     if (st) goto done;
-    e->layer = rk_calloc(c->layers, sizeof *e->layer);
-    if (!e->layer) {
-        st = rk_fail(err, RK_E_MEMORY, "%s: out of memory", s->path);
+    st = build_embeddings(e, s, err);
+    if (!st && rk_foreign_needed(s)) {
+        if (compute != RK_COMPUTE_AUTO)
+            st = rk_fail(err, RK_E_UNSUPPORTED,
+                         "%s: an INT8 model computes in int8; leave --compute out", s->path);
+        if (!st) st = rk_foreign_build(&e->foreign, s, e->level, &e->bytes, err);
+        if (!st && s->bias) st = rk_engine_calibrate(e, *s->scale, s->bias, err);
+        if (st) goto done;
+        *out = e;
+        e = NULL;
         goto done;
     }
-    st = build_embeddings(e, s, err);
+    e->layer = rk_calloc(c->layers, sizeof *e->layer);
+    if (!st && !e->layer) st = rk_fail(err, RK_E_MEMORY, "%s: out of memory", s->path);
     for (size_t i = 0; !st && i < c->layers; i++) st = build_layer(e, i, s, err);
     if (!st) st = pack_one(e, &e->pooler, s, &s->pooler, c->hidden, c->hidden, "pooler", err);
     if (!st)
@@ -279,6 +289,7 @@ static void free_weights(rk_engine *e)
         rk_free_aligned(l->norms);
     }
     rk_free(e->layer);
+    rk_foreign_close(e->foreign);
     rk_packed_free(e->pooler.w);
     rk_packed_free(e->classifier.w);
     free_table(&e->word);
@@ -293,6 +304,7 @@ void rk_engine_close(rk_engine *e)
     if (!e) return;
     rk_free(e->bias);
     rk_free_aligned(e->scratch.block);
+    rk_foreign_scratch_free(e->foreign_scratch);
     if (!e->shares) free_weights(e);
     rk_free(e);
 }

@@ -35,11 +35,11 @@ def check(what, value, limit):
         failures.append(what)
 
 
-def run(model, rows, compute="auto", isa="best", batch=0, threads=2):
+def run(model, rows, compute="auto", isa="best", batch=0, threads=2, engines=1):
     """(precision, isa, logits) of the probe."""
     text = "".join(" ".join(map(str, r)) + "\n" for r in rows)
-    done = subprocess.run([BUILD / "probe/infer_probe", model, compute, isa, str(batch)], input=text,
-                          capture_output=True, text=True, check=False,
+    done = subprocess.run([BUILD / "probe/infer_probe", model, compute, isa, str(batch), str(engines)],
+                          input=text, capture_output=True, text=True, check=False,
                           env=dict(os.environ, OMP_NUM_THREADS=str(threads)))
     if done.returncode:
         return None, done.stderr.strip(), None

@@ -1,7 +1,8 @@
 /* links: base compute quant text file onnx encoder */
-/* infer_probe MODEL [COMPUTE [ISA [BATCH]]] < ids > logits
+/* infer_probe MODEL [COMPUTE [ISA [BATCH [ENGINES]]]] < ids > logits
  * stdin: a row of token ids a line. stdout: the precision that ran, then a line of logits a row.
- * COMPUTE: auto, f32 or bf16; ISA: a level or "best"; BATCH: rows a call (0: all in one). */
+ * COMPUTE: auto, f32 or bf16; ISA: a level or "best"; BATCH: rows a call (0: all in one).
+ * ENGINES: so many run all rows at once, on one file's weights, and must give the same bits. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,43 @@ static void read_rows(batch *b)
     free(line);
 }
 
+static rk_status run(rk_engine *e, const batch *b, size_t step, float *logits, rk_error *err)
+{
+    const size_t labels = rk_engine_config(e)->labels.count;
+    rk_status st = RK_OK;
+
+    if (step == 0) step = b->rows;
+    for (size_t r = 0; !st && r < b->rows; r += step) {
+        const size_t n = step < b->rows - r ? step : b->rows - r;
+        st = rk_engine_run(e, b->ids, b->starts + r, n, logits + r * labels, err);
+    }
+    return st;
+}
+
+/* Engines that share e, each on a thread of its own. */
+static rk_status run_shared(rk_engine *e, const batch *b, size_t step, size_t engines,
+                            float *logits, rk_error *err)
+{
+    const size_t bytes = b->rows * rk_engine_config(e)->labels.count * sizeof(float);
+    rk_status st = RK_OK;
+    size_t same = 0;
+
+#pragma omp parallel num_threads((int)engines) reduction(+ : same)
+    {
+        rk_engine *mine = NULL;
+        rk_error why = { 0 };
+        float *y = calloc(1, bytes + 1);
+        rk_status s = y ? rk_engine_share(&mine, e, &why) : RK_E_MEMORY;
+        if (!s) s = run(mine, b, step, y, &why);
+        same += !s && memcmp(y, logits, bytes) == 0;
+        rk_engine_close(mine);
+        free(y);
+    }
+    if (same != engines)
+        st = rk_fail(err, RK_E_NUMERIC, "%zu of %zu engines at once give the same", same, engines);
+    return st;
+}
+
 int main(int argc, char **argv)
 {
     const char *compute = argc > 2 ? argv[2] : "auto";
@@ -50,7 +88,7 @@ int main(int argc, char **argv)
     rk_status st = RK_OK;
     batch b = { 0 };
     float *logits;
-    size_t labels, step;
+    size_t labels, step, engines;
 
     if (argc < 2) return 2;
     if (argc > 3 && strcmp(argv[3], "best") != 0) st = rk_cpu_limit(argv[3], &err);
@@ -65,11 +103,9 @@ int main(int argc, char **argv)
     labels = rk_engine_config(e)->labels.count;
     logits = calloc(b.rows * labels + 1, sizeof *logits);
     step = argc > 4 ? (size_t)atol(argv[4]) : 0;
-    if (step == 0) step = b.rows;
-    for (size_t r = 0; !st && r < b.rows; r += step) {
-        const size_t n = step < b.rows - r ? step : b.rows - r;
-        st = rk_engine_run(e, b.ids, b.starts + r, n, logits + r * labels, &err);
-    }
+    engines = argc > 5 ? (size_t)atol(argv[5]) : 1;
+    st = run(e, &b, step, logits, &err);
+    if (!st && engines > 1) st = run_shared(e, &b, step, engines, logits, &err);
     if (st) fprintf(stderr, "%s\n", err.message);
     else printf("%s %s %zu\n", rk_engine_precision(e), rk_level_name(rk_cpu_level()),
                 rk_engine_bytes(e));

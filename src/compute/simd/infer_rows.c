@@ -10,7 +10,8 @@ V16_INLINE v16 table_get(const rk_table *t, size_t row, size_t col, size_t n)
     if (t->type == RK_DT_F32) return v16_loadn((const float *)t->data + at, n);
     if (t->type == RK_DT_F16) return v16_load_f16n((const uint16_t *)t->data + at, n);
     if (t->type == RK_DT_BF16) return v16_load_bf16n((const uint16_t *)t->data + at, n);
-    return v16_mul(v16_load_s8n((const int8_t *)t->data + at, n), v16_set(t->scale[row]));
+    return v16_mul(v16_sub(v16_load_s8n((const int8_t *)t->data + at, n), v16_set(t->zero)),
+                   v16_set(t->scale[row]));
 }
 
 void RK_K(infer_embed)(float *y, const rk_table *word, size_t id, const float *type,
@@ -57,9 +58,16 @@ void RK_K(infer_put)(const rk_matrix *y, size_t row, const float *x, size_t widt
         rk_matrix_put(y, inverse, row, c, width - c, v16_loadn(x + c, width - c));
 }
 
+void RK_K(infer_activate)(float *x, size_t n, rk_packed_act act)
+{
+    for (size_t i = 0; i < n; i += V16)
+        v16_storen(x + i, v16_act(v16_loadn(x + i, n - i), act), n - i);
+}
+
 const rk_infer_kernels RK_K(infer) = {
     .embed = RK_K(infer_embed),
     .layernorm = RK_K(infer_layernorm),
     .put = RK_K(infer_put),
+    .activate = RK_K(infer_activate),
     .attention = RK_K(infer_attention),
 };
