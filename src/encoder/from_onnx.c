@@ -173,6 +173,20 @@ static const char *rounding_of(const rk_walk *w, const char *value)
     }
 }
 
+/* The first node whose shape the examples do not know, where they do not know value's. */
+static rk_status shape_follows(const rk_walk *w, const char *value)
+{
+    for (size_t e = 0; e < 2; e++) {
+        if (rk_example_find(w->example[e], value)) continue;
+        for (size_t i = 0; i < w->g->n_node; i++) {
+            const char *made = rk_node_output(w->g->node[i], 0);
+            if (made && !rk_example_find(w->example[e], made))
+                return rk_walk_misfit(w, made, "inputs whose shapes fit together");
+        }
+    }
+    return RK_OK;
+}
+
 /* From the logits to the last layer's output. */
 static rk_status head(reader *r, const char **value)
 {
@@ -199,6 +213,8 @@ static rk_status head(reader *r, const char **value)
     if (st) return st;
     if (first.round.on)
         return rk_walk_misfit(w, rounding_of(w, in), "the last layer's output, not rounded");
+    st = shape_follows(w, first.from);
+    if (st) return st;
     if (first.before != 1 || first.after != 1 ||
         !first_token(w, 0, in, first.from) ||
         !first_token(w, 1, in, first.from))
