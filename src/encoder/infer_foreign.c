@@ -41,8 +41,10 @@ static rk_status grow(rk_engine *e, size_t tokens, size_t rows, size_t length, s
 {
     rk_foreign_scratch *s = e->foreign_scratch;
     const size_t hidden = e->config.hidden, inner = e->config.inner;
+    const size_t labels = e->config.labels.count;
     const size_t wide = inner > hidden ? inner : hidden;
     const size_t h = rk_form_stride(RK_FORM_F32, hidden), w = rk_form_stride(RK_FORM_F32, wide);
+    const size_t sums = rk_form_stride(RK_FORM_F32, labels > wide ? labels : wide);
     size_t bytes = 0, at[14], attention;
     bool overflow = false;
 
@@ -64,7 +66,7 @@ static rk_status grow(rk_engine *e, size_t tokens, size_t rows, size_t length, s
         rk_form_stride(RK_FORM_F32, rk_infer_attention_floats(length, hidden / e->config.heads));
     for (size_t i = 0; i < 5; i++) at[i] = place(&bytes, &overflow, tokens, h, sizeof(float));
     at[5] = place(&bytes, &overflow, tokens, w, sizeof(float));
-    at[6] = place(&bytes, &overflow, tokens, w, sizeof(float));
+    at[6] = place(&bytes, &overflow, tokens, sums, sizeof(float));
     at[7] = place(&bytes, &overflow, tokens, rk_form_stride(RK_FORM_U8, wide), 1);
     at[8] = place(&bytes, &overflow, rows, h, sizeof(float));
     at[9] = place(&bytes, &overflow, rows, h, sizeof(float));

@@ -29,7 +29,8 @@ typedef struct rk_foreign_scratch {
     size_t tokens, rows, length, threads;
     unsigned char *block;
     float *hidden, *q, *k, *v, *context; /* [tokens, hidden] */
-    float *inner, *sums;                 /* [tokens, widest] */
+    float *inner;                        /* [tokens, widest] */
+    float *sums;                         /* [tokens, widest or labels] */
     uint8_t *codes;                      /* [tokens, widest] */
     float *first, *pooled;               /* [rows, hidden] */
     float *scale;                        /* [tokens] */
