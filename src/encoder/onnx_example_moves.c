@@ -254,7 +254,9 @@ static bool slice(rk_array *out, const rk_array *const *in, size_t inputs, rk_ex
         size_t d;
         double from = start->data[i], to = end->data[i], size;
         const double by = stride ? stride->data[i] : 1;
-        if (!axis_of(&d, axes ? axes->data[i] : (double)i, a->rank) || by < 1) return false;
+        if (!axis_of(&d, axes ? axes->data[i] : (double)i, a->rank) || !(by >= 1)) return false;
+        /* a fraction of a row would be elements of another */
+        if (from != trunc(from) || to != trunc(to) || by != trunc(by)) return false;
         size = (double)a->dim[d];
         from = from < 0 ? fmax(0, from + size) : fmin(from, size);
         to = to < 0 ? fmax(0, to + size) : fmin(to, size);
@@ -280,6 +282,7 @@ static bool gather(rk_array *out, const Onnx__NodeProto *n, const rk_array *a, c
     out->whole = a->whole;
     if (!rk_array_shape(out, rank, dim)) return false;
     if (!a->data || !at->data || !rk_array_numbers(out, e)) return true;
+    if (out->count == 0) return true; /* dimensions beside a zero are as large as they like */
     for (size_t d = 0; d < axis; d++) outer *= a->dim[d];
     for (size_t d = axis + 1; d < a->rank; d++) inner *= a->dim[d];
     for (size_t o = 0; o < outer; o++)
@@ -368,8 +371,8 @@ static bool concat(rk_array *out, const Onnx__NodeProto *n, const rk_array *cons
     out->whole = in[0]->whole;
     if (!rk_array_shape(out, in[0]->rank, dim)) return false;
     if (!known || !rk_array_numbers(out, e)) return true;
+    if (out->count == 0) return true;
     for (size_t d = 0; d < axis; d++) outer *= dim[d];
-    if (outer == 0) return true;
     line = out->count / outer;
     for (size_t i = 0; i < inputs; i++) {
         const size_t part = in[i]->count / outer;
