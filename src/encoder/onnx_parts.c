@@ -64,7 +64,7 @@ static rk_status dynamic_product(rk_walk *w, rk_source_linear *out, const char *
                                  const char *value)
 {
     const Onnx__NodeProto *sum, *range;
-    const char *pair[2], *factor[2];
+    const char *pair[2], *factor[2], *codes, *scale, *zero;
     rk_walk_matrix m;
     rk_status st;
 
@@ -74,15 +74,20 @@ static rk_status dynamic_product(rk_walk *w, rk_source_linear *out, const char *
         sum = rk_walk_node(w, pair[i], "MatMulInteger");
         if (!sum || !rk_walk_pair(w, "Mul", pair[1 - i], factor)) continue;
         range = rk_index_producer(w->x, rk_node_input(sum, 0));
-        if (!range || !rk_node_is(range, "DynamicQuantizeLinear") || !rk_node_input(sum, 2) ||
-            strcmp(rk_node_input(sum, 2), rk_node_output(range, 2)) != 0)
+        if (!range || !rk_node_is(range, "DynamicQuantizeLinear") || !rk_node_input(sum, 2))
             return rk_walk_misfit(w, rk_node_output(sum, 0), "codes of a DynamicQuantizeLinear");
-        if (strcmp(factor[0], rk_node_output(range, 1)) != 0) {
+        codes = rk_node_output(range, 0); /* a file may leave each of the three without a name */
+        scale = rk_node_output(range, 1);
+        zero = rk_node_output(range, 2);
+        if (!codes || !scale || !zero || strcmp(rk_node_input(sum, 0), codes) != 0 ||
+            strcmp(rk_node_input(sum, 2), zero) != 0)
+            return rk_walk_misfit(w, rk_node_output(sum, 0), "codes of a DynamicQuantizeLinear");
+        if (strcmp(factor[0], scale) != 0) {
             const char *first = factor[0];
             factor[0] = factor[1];
             factor[1] = first;
         }
-        if (strcmp(factor[0], rk_node_output(range, 1)) != 0)
+        if (strcmp(factor[0], scale) != 0)
             return rk_walk_misfit(w, pair[1 - i], "the scale of its DynamicQuantizeLinear");
         st = rk_walk_codes(w, &m, 1, rk_node_input(sum, 1), factor[1], rk_node_input(sum, 3), fits);
         if (st) return st;
