@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "encoder/from_onnx.h"
 
-enum { DEPTH = 12 };    /* of an activation's nodes; they branch, so twice the work each */
+enum { DEPTH = 12, VISITS = 512 }; /* of an activation's nodes, which branch */
 
 /* ---- Linear ---- */
 
@@ -145,19 +145,33 @@ rk_status rk_walk_linear(rk_walk *w, rk_source_linear *out, const char **input, 
 
 /* ---- activation: evaluated, not matched, so that any way of writing it is known ---- */
 
-static const char *linear_under(rk_walk *w, const char *value, size_t depth)
+/* Whether a Linear ends at value; what was made to know it is not kept. */
+static bool is_linear(rk_walk *w, const char *value)
 {
+    const size_t owns = w->owns;
     rk_source_linear l;
     const char *input;
     bool fits;
+    const rk_status st = rk_walk_linear(w, &l, &input, &fits, value);
+
+    while (w->owns > owns) rk_free(w->owned[--w->owns]);
+    return !st && fits;
+}
+
+/* Nodes of more than two inputs are no part of an activation; visits: how many values may still be
+ * looked at, since a file may send every node back to the same few. */
+static const char *linear_under(rk_walk *w, const char *value, size_t depth, size_t *visits)
+{
     const Onnx__NodeProto *n;
 
     value = rk_walk_behind(w, value);
-    if (depth == DEPTH) return NULL;
-    if (!rk_walk_linear(w, &l, &input, &fits, value) && fits) return value;
+    if (depth == DEPTH || *visits == 0) return NULL;
+    --*visits;
+    if (is_linear(w, value)) return value;
     n = rk_index_producer(w->x, value);
-    for (size_t i = 0; n && i < n->n_input; i++) {
-        const char *in = rk_node_input(n, i), *found = in ? linear_under(w, in, depth + 1) : NULL;
+    for (size_t i = 0; n && n->n_input <= 2 && i < n->n_input; i++) {
+        const char *in = rk_node_input(n, i);
+        const char *found = in ? linear_under(w, in, depth + 1, visits) : NULL;
         if (found) return found;
     }
     return NULL;
@@ -226,9 +240,9 @@ rk_status rk_walk_activation(rk_walk *w, rk_activation *act, const char **input,
 {
     static const rk_activation known[] = { RK_ACT_GELU, RK_ACT_GELU_TANH, RK_ACT_RELU };
     double off[3] = { 0 };
-    size_t best = 0;
+    size_t best = 0, visits = VISITS;
     bool ok = true;
-    const char *leaf = linear_under(w, value, 0);
+    const char *leaf = linear_under(w, value, 0, &visits);
 
     if (!leaf) return rk_walk_misfit(w, rk_walk_behind(w, value), "an activation of a Linear");
     for (double x = -8; ok && x <= 8; x += 0.125) {
