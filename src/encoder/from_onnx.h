@@ -34,7 +34,8 @@ rk_status rk_walk_memory(const rk_walk *w);
 /* Zeroed memory that lives until rk_walk_close; NULL when out of memory. */
 void *rk_walk_alloc(rk_walk *w, size_t count, size_t size);
 
-/* The value behind casts to float types, Identity nodes and Dropout that drops nothing. */
+/* The value behind casts to float types, Identity nodes and Dropout that drops nothing, up to 64 of
+ * them. */
 const char *rk_walk_behind(const rk_walk *w, const char *value);
 /* The node that makes the value, such steps skipped, if it is an `op`; else NULL. */
 const Onnx__NodeProto *rk_walk_node(const rk_walk *w, const char *value, const char *op);

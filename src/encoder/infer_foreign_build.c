@@ -67,6 +67,9 @@ static rk_status pack(rk_foreign_linear *out, const rk_source *s, const rk_sourc
     if (w.out != rows || w.in != in)
         return rk_fail(err, RK_E_FORMAT, "%s: %s is [%zu, %zu]; want [%zu, %zu]", s->path, what,
                        w.out, w.in, rows, in);
+    if (w.in > RK_PACKED_K_MAX)
+        return rk_fail(err, RK_E_FORMAT, "%s: %s has %zu inputs; want at most %d", s->path, what,
+                       w.in, RK_PACKED_K_MAX);
     *out = (rk_foreign_linear){
         .integer = w.type == RK_DT_I8,
         .dynamic = l->dynamic,

@@ -32,9 +32,10 @@ static rk_feed by_name(const char *name)
 /* The graph input behind a value of ids, or RK_NONE. */
 static size_t input_behind(const rk_walk *w, const char *value)
 {
+    enum { STEPS = 64 };
     const rk_value *v;
 
-    for (;;) {
+    for (size_t i = 0; i < STEPS; i++) {
         const Onnx__NodeProto *n = rk_index_producer(w->x, value);
         if (!n || !(rk_node_is(n, "Cast") || rk_node_is(n, "Identity"))) break;
         value = rk_node_input(n, 0);

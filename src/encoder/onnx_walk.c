@@ -4,6 +4,8 @@
 #include "base/mem.h"
 #include "encoder/from_onnx.h"
 
+enum { STEPS = 64 }; /* that leave a value as it is, one behind the other */
+
 void rk_walk_close(rk_walk *w)
 {
     for (size_t i = 0; i < w->owns; i++) rk_free(w->owned[i]);
@@ -80,8 +82,9 @@ static bool idle_dropout(const rk_walk *w, const Onnx__NodeProto *n)
 
 const char *rk_walk_behind(const rk_walk *w, const char *value)
 {
-    /* The index has proved that there is no cycle. */
-    for (;;) {
+    /* Every part of the graph is looked at many times over, so a file must not make one look
+     * long. */
+    for (size_t i = 0; i < STEPS; i++) {
         const Onnx__NodeProto *n = rk_index_producer(w->x, value);
         if (!n || n->n_input < 1) return value;
         if (!rk_node_is(n, "Identity") && !idle_dropout(w, n) &&
@@ -89,6 +92,7 @@ const char *rk_walk_behind(const rk_walk *w, const char *value)
             return value;
         value = rk_node_input(n, 0);
     }
+    return value;
 }
 
 const Onnx__NodeProto *rk_walk_node(const rk_walk *w, const char *value, const char *op)
