@@ -145,7 +145,7 @@ bool rk_walk_scalar(rk_walk *w, double *out, const char *value)
     if (a && a->data && a->count == 1) {
         const rk_array *b = rk_example_find(w->example[1], value);
         *out = a->data[0];
-        return b && b->data && b->data[0] == *out;
+        return b && b->data && b->count == 1 && b->data[0] == *out;
     }
     if (rk_walk_constant(w, &t, &found, value) || !found || t.bytes == 0 || elements(&t) != 1)
         return false;
