@@ -1,4 +1,4 @@
-/* Labels the arguments, each on a thread of its own: threads MODEL TEXT...
+/* Labels up to 16 texts, each on a thread of its own: threads MODEL TEXT...
  * One model is opened; every thread has a handle on it, which costs next to nothing.
  * cc threads.c $(pkg-config --cflags --libs ringkas) -pthread -o threads */
 #include <pthread.h>
@@ -31,9 +31,9 @@ int main(int argc, char **argv)
 {
     pthread_t thread[THREADS_MAX];
     int n = 0;
-    if (argc < 2 || rk_model_open(&model, argv[1], RK_COMPUTE_AUTO, NULL)) return 1;
-    while (n < THREADS_MAX && n + 2 < argc && !pthread_create(&thread[n], NULL, work, argv[n + 2]))
-        n++;
+    if (argc < 3 || argc > THREADS_MAX + 2) return 2;
+    if (rk_model_open(&model, argv[1], RK_COMPUTE_AUTO, NULL)) return 1;
+    while (n + 2 < argc && !pthread_create(&thread[n], NULL, work, argv[n + 2])) n++;
     while (n > 0) pthread_join(thread[--n], NULL);
     rk_model_close(model);
 }

@@ -112,4 +112,14 @@ struct rk_engine {
     bool shares;                  /* another engine's weights */
 };
 
+/* Rows of the chunk that begins at starts[0], of `rows` that are left. */
+size_t rk_engine_take(const size_t *starts, size_t rows);
+
+static inline rk_packed_act rk_engine_act(const rk_engine *e)
+{
+    return e->config.act == RK_ACT_GELU        ? RK_PACKED_GELU
+           : e->config.act == RK_ACT_GELU_TANH ? RK_PACKED_GELU_TANH
+                                               : RK_PACKED_RELU;
+}
+
 #endif

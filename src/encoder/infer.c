@@ -12,7 +12,7 @@
 #include "encoder/infer_foreign.h"
 
 /* A chunk has whole rows, as many as fit in so many tokens (one at least). More tokens stream the
- * weights less often and need more scratch. */
+ * weights less often; fewer keep what a thread computes in its own cache until it is read. */
 enum { CHUNK_TOKENS = 256, CHUNK_ROWS = 64 };
 
 typedef struct chunk {
@@ -213,13 +213,6 @@ static void attention(const chunk *c, const heads *h, bool first_only, const rk_
 #pragma omp barrier
 }
 
-static rk_packed_act act_of(const rk_engine *e)
-{
-    return e->config.act == RK_ACT_GELU        ? RK_PACKED_GELU
-           : e->config.act == RK_ACT_GELU_TANH ? RK_PACKED_GELU_TANH
-                                               : RK_PACKED_RELU;
-}
-
 /* From the context to the layer's output: x [rows, hidden] floats are the residual stream, `input`
  * holds them in another form where a product wants one; `next` is the form for what follows. */
 static void feed_forward(const chunk *c, const rk_engine_layer *l, float *x, void *input,
@@ -232,7 +225,7 @@ static void feed_forward(const chunk *c, const rk_engine_layer *l, float *x, voi
     const rk_matrix inner = matrix(s->inner, &l->out.input, c->e->config.inner);
     const rk_matrix between = input_of(&l->inter, input, x);
     const rk_epilogue residual = { .add = x, .add_stride = stream.stride, .y = stream };
-    const rk_epilogue activate = { .act = act_of(c->e), .y = inner };
+    const rk_epilogue activate = { .act = rk_engine_act(c->e), .y = inner };
 
     product(c, &l->attn, &context, rows, &residual);
     norm(c, x, rows, l->norms, &between);
@@ -360,8 +353,7 @@ static rk_status check(const rk_engine *e, const int32_t *ids, const size_t *sta
     return RK_OK;
 }
 
-/* Rows of the chunk that begins at starts[0]. */
-static size_t take(const size_t *starts, size_t rows)
+size_t rk_engine_take(const size_t *starts, size_t rows)
 {
     size_t n = 1;
 
@@ -385,7 +377,7 @@ rk_status rk_engine_run(rk_engine *e, const int32_t *ids, const size_t *starts, 
         return st;
     }
     for (size_t r = 0, n; r < rows; r += n) {
-        n = take(starts + r, rows - r);
+        n = rk_engine_take(starts + r, rows - r);
         if (n > most) most = n;
         if (starts[r + n] - starts[r] > tokens) tokens = starts[r + n] - starts[r];
         for (size_t i = r; i < r + n; i++)
@@ -394,7 +386,7 @@ rk_status rk_engine_run(rk_engine *e, const int32_t *ids, const size_t *starts, 
     st = grow(e, tokens, most, length, threads, err);
     if (st) return st;
     for (size_t r = 0, n; r < rows; r += n) {
-        n = take(starts + r, rows - r);
+        n = rk_engine_take(starts + r, rows - r);
 #pragma omp parallel num_threads((int)threads)
         {
             const chunk c = {

@@ -196,6 +196,29 @@ static rk_status choose_precision(rk_engine *e, const rk_source *s, rk_compute c
     return RK_OK;
 }
 
+static rk_status build_own(rk_engine *e, const rk_source *s, rk_error *err)
+{
+    const rk_bert_config *c = s->config;
+    rk_status st = RK_OK;
+
+    e->layer = rk_calloc(c->layers, sizeof *e->layer);
+    if (!e->layer) return rk_fail(err, RK_E_MEMORY, "%s: out of memory", s->path);
+    for (size_t i = 0; !st && i < c->layers; i++) st = build_layer(e, i, s, err);
+    if (!st) st = pack_one(e, &e->pooler, s, &s->pooler, c->hidden, c->hidden, "pooler", err);
+    if (!st)
+        st = pack_one(e, &e->classifier, s, &s->classifier, c->labels.count, c->hidden,
+                      "classifier", err);
+    return st;
+}
+
+static rk_status build_foreign(rk_engine *e, const rk_source *s, rk_compute compute, rk_error *err)
+{
+    if (compute != RK_COMPUTE_AUTO)
+        return rk_fail(err, RK_E_UNSUPPORTED,
+                       "%s: an INT8 model computes in int8; leave --compute out", s->path);
+    return rk_foreign_build(&e->foreign, s, e->level, &e->bytes, err);
+}
+
 rk_status rk_engine_build(rk_engine **out, const rk_source *s, rk_compute compute, rk_error *err)
 {
     const rk_bert_config *c = s->config;
@@ -212,24 +235,7 @@ rk_status rk_engine_build(rk_engine **out, const rk_source *s, rk_compute comput
     st = rk_bert_config_copy(&e->config, c, err);
     if (st) goto done;
     st = build_embeddings(e, s, err);
-    if (!st && rk_foreign_needed(s)) {
-        if (compute != RK_COMPUTE_AUTO)
-            st = rk_fail(err, RK_E_UNSUPPORTED,
-                         "%s: an INT8 model computes in int8; leave --compute out", s->path);
-        if (!st) st = rk_foreign_build(&e->foreign, s, e->level, &e->bytes, err);
-        if (!st && s->bias) st = rk_engine_calibrate(e, *s->scale, s->bias, err);
-        if (st) goto done;
-        *out = e;
-        e = NULL;
-        goto done;
-    }
-    e->layer = rk_calloc(c->layers, sizeof *e->layer);
-    if (!st && !e->layer) st = rk_fail(err, RK_E_MEMORY, "%s: out of memory", s->path);
-    for (size_t i = 0; !st && i < c->layers; i++) st = build_layer(e, i, s, err);
-    if (!st) st = pack_one(e, &e->pooler, s, &s->pooler, c->hidden, c->hidden, "pooler", err);
-    if (!st)
-        st = pack_one(e, &e->classifier, s, &s->classifier, c->labels.count, c->hidden,
-                      "classifier", err);
+    if (!st) st = rk_foreign_needed(s) ? build_foreign(e, s, compute, err) : build_own(e, s, err);
     if (!st && s->bias) st = rk_engine_calibrate(e, *s->scale, s->bias, err);
     if (st) goto done;
     *out = e;

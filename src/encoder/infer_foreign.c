@@ -6,8 +6,6 @@
 
 #include "base/mem.h"
 
-enum { CHUNK_TOKENS = 512, CHUNK_ROWS = 64 };
-
 typedef struct chunk {
     const rk_engine *e;
     rk_foreign_scratch *s;
@@ -349,9 +347,6 @@ static void layer(const chunk *c, const rk_foreign_layer *l, size_t stride)
     const size_t hidden = e->config.hidden, inner = e->config.inner, tokens = c->tokens;
     const size_t wide = rk_form_stride(RK_FORM_F32, inner);
     const spans rows = {c->starts, c->rows};
-    const rk_packed_act act = e->config.act == RK_ACT_GELU        ? RK_PACKED_GELU
-                              : e->config.act == RK_ACT_GELU_TANH ? RK_PACKED_GELU_TANH
-                                                                  : RK_PACKED_RELU;
 
     round_all(&l->input, s->hidden, stride, tokens, hidden);
     linear(c, &l->q, s->q, stride, s->hidden, stride, &rows, tokens, false);
@@ -363,7 +358,8 @@ static void layer(const chunk *c, const rk_foreign_layer *l, size_t stride)
     round_all(&l->middle, s->hidden, stride, tokens, hidden);
     linear(c, &l->inter, s->inner, wide, s->hidden, stride, &rows, tokens, false);
 #pragma omp for schedule(static)
-    for (size_t t = 0; t < tokens; t++) e->kernels->activate(s->inner + t * wide, inner, act);
+    for (size_t t = 0; t < tokens; t++)
+        e->kernels->activate(s->inner + t * wide, inner, rk_engine_act(e));
     linear(c, &l->out, s->q, stride, s->inner, wide, &rows, tokens, false);
     add_norm(c, s->hidden, s->q, stride, l->norms + 2 * hidden);
 }
@@ -395,17 +391,13 @@ rk_status rk_foreign_run(rk_engine *e, const int32_t *ids, const size_t *starts,
                          float *logits, rk_error *err)
 {
     const size_t threads = (size_t)omp_get_max_threads();
-    size_t r = 0;
 
-    while (r < rows) {
-        size_t n = 0, length = 0;
+    for (size_t r = 0, n; r < rows; r += n) {
+        size_t length = 0;
         rk_status st;
-        while (r + n < rows && n < CHUNK_ROWS &&
-               (n == 0 || starts[r + n + 1] - starts[r] <= CHUNK_TOKENS)) {
-            if (starts[r + n + 1] - starts[r + n] > length)
-                length = starts[r + n + 1] - starts[r + n];
-            n++;
-        }
+        n = rk_engine_take(starts + r, rows - r);
+        for (size_t i = r; i < r + n; i++)
+            if (starts[i + 1] - starts[i] > length) length = starts[i + 1] - starts[i];
         st = grow(e, starts[r + n] - starts[r], n, length, threads, err);
         if (st) return st;
 #pragma omp parallel num_threads((int)threads)
@@ -423,7 +415,6 @@ rk_status rk_foreign_run(rk_engine *e, const int32_t *ids, const size_t *starts,
             };
             forward(&c);
         }
-        r += n;
     }
     return RK_OK;
 }
