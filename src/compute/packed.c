@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "compute/packed_kernel.h"
 
-enum { ROW_BYTES = 64, LANES = 16, SPLITS_MAX = 8, SPLIT_ROWS = 32 };
+enum { ROW_BYTES = 64, SET_LINES = 32, LANES = 16, SPLITS_MAX = 8, SPLIT_ROWS = 32 };
 
 size_t rk_form_size(rk_form form)
 {
@@ -14,8 +14,11 @@ size_t rk_form_size(rk_form form)
 
 size_t rk_form_stride(rk_form form, size_t width)
 {
-    const size_t whole = ROW_BYTES / rk_form_size(form);
-    return (width + whole - 1) / whole * whole;
+    const size_t whole = ROW_BYTES / rk_form_size(form), lines = (width + whole - 1) / whole;
+
+    /* Rows whole 2 KiB apart fall on the same one or two sets of the first cache, where the rows of
+     * a tile drive each other out. */
+    return (lines + (lines > 0 && lines % SET_LINES == 0)) * whole;
 }
 
 static size_t round_up(size_t n, size_t to)

@@ -29,7 +29,8 @@ typedef struct rk_matrix {
 } rk_matrix;
 
 size_t rk_form_size(rk_form form);
-/* The width rounded up to whole 64 bytes, in elements. */
+/* The width rounded up to whole 64 bytes, and by 64 more where that is a multiple of 2 KiB; in
+ * elements. */
 size_t rk_form_stride(rk_form form, size_t width);
 
 /* A weight matrix [out, in] wherever it lies: element (n, k) is at n * out_step + k * in_step. */

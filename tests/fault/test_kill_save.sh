@@ -62,6 +62,11 @@ while [ "$killed" -lt "$kills" ] && [ "$runs" -lt 20 ]; do
         }
         ls -d run/*.tmp-* >/dev/null 2>&1 && in_save=$((in_save + 1))
         after=$(newest run)
+        # Killed between the state's removal, which is the last thing done, and the exit.
+        if [ "$after" = 0 ] && [ "$before" -gt 0 ] && [ -e run/model.safetensors ]; then
+            rm -rf run/checkpoint-*.tmp-remove
+            break
+        fi
         if [ "$after" -lt "$before" ]; then
             lost=$((lost + 1))
             fail "state of step $before is gone; the newest is $after"

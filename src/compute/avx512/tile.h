@@ -27,6 +27,14 @@ static __attribute__((noinline)) void tile_finish(const rk_product *p, size_t ro
         tile_put(p, row + i / 2, panel * TILE_COLUMNS + i % 2 * 16, &sums[i]);
 }
 
+/* The first steps of a pass would wait for the panel, which went through the first cache once
+ * since its last use; meanwhile the epilogue works. */
+V16_FORCED void tile_next(const rk_product *p, size_t panel)
+{
+    const char *w = (const char *)p->w->data + panel * p->w->panel_bytes;
+    for (size_t i = 0; i < TILE_AHEAD; i += 64) _mm_prefetch(w + i, _MM_HINT_T0);
+}
+
 /* rows is a constant at every call, so that all loops over it unroll. */
 V16_FORCED void tile_run(const size_t rows, const rk_product *p, size_t row, size_t panel,
                          const rk_ahead *ahead)
@@ -62,6 +70,7 @@ V16_FORCED void tile_run(const size_t rows, const rk_product *p, size_t row, siz
         sums[2 * r] = c[r][0];
         sums[2 * r + 1] = c[r][1];
     }
+    tile_next(p, panel);
     tile_finish(p, row, rows, panel, sums);
 }
 

@@ -1,5 +1,7 @@
 /* Attention of one row and head. Scores and context are small products C = A B with B's rows
  * contiguous: keys are turned first, so that sixteen scores of a query sit side by side. */
+#include <stdbool.h>
+
 #include "compute/simd/epilogue.h"
 #include "compute/simd/infer.h"
 #include "compute/simd/v16_turn.h"
@@ -17,27 +19,44 @@ typedef struct factors {
     size_t columns;        /* of b that exist; past them sums are zero */
 } factors;
 
-/* c[r][g] = sum over k of a[r][k] b[k][16 g ..], k rising, one fma a term: the same bits whatever
- * rows and groups are. Both are constants at every call. */
-V16_FORCED void block(v16 c[ROWS][GROUPS], const factors *f, const size_t rows,
-                      const size_t groups)
+/* sums[r][g] = sum over k of a[r][k] b[k][16 g ..], k rising, one fma a term: the same bits
+ * whatever rows and groups are. They are constants at every call, as is whole: no column is missing
+ * in the last group. */
+V16_FORCED void sum_block(v16 sums[ROWS][GROUPS], const factors *f, const size_t rows,
+                          const size_t groups, const bool whole)
 {
+    const size_t lda = f->lda, ldb = f->ldb, depth = f->depth, columns = f->columns;
+    const float *a = f->a, *b = f->b;
+    v16 c[ROWS][GROUPS]; /* in registers, as they are nobody else's */
+
 #pragma GCC unroll 4
     for (size_t r = 0; r < rows; r++)
 #pragma GCC unroll 4
         for (size_t g = 0; g < groups; g++) c[r][g] = v16_set(0.0f);
-    for (size_t k = 0; k < f->depth; k++) {
-        const float *b = f->b + k * f->ldb;
+    for (size_t k = 0; k < depth; k++, b += ldb) {
         v16 w[GROUPS];
 #pragma GCC unroll 4
-        for (size_t g = 0; g < groups; g++) w[g] = v16_loadn(b + 16 * g, f->columns - 16 * g);
+        for (size_t g = 0; g < groups; g++)
+            w[g] = whole || g + 1 < groups ? v16_load(b + 16 * g)
+                                           : v16_loadn(b + 16 * g, columns - 16 * g);
 #pragma GCC unroll 4
         for (size_t r = 0; r < rows; r++) {
-            const v16 x = v16_set(f->a[r * f->lda + k]);
+            const v16 x = v16_set(a[r * lda + k]);
 #pragma GCC unroll 4
             for (size_t g = 0; g < groups; g++) c[r][g] = v16_fma(x, w[g], c[r][g]);
         }
     }
+#pragma GCC unroll 4
+    for (size_t r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (size_t g = 0; g < groups; g++) sums[r][g] = c[r][g];
+}
+
+V16_FORCED void block(v16 c[ROWS][GROUPS], const factors *f, const size_t rows,
+                      const size_t groups)
+{
+    if (f->columns >= 16 * groups) sum_block(c, f, rows, groups, true);
+    else sum_block(c, f, rows, groups, false);
 }
 
 V16_FORCED void block_rows(v16 c[ROWS][GROUPS], const factors *f, size_t rows,
