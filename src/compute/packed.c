@@ -297,13 +297,26 @@ static size_t row_splits(size_t panels, size_t rows, size_t threads)
     return best;
 }
 
-void rk_packed_run(const rk_packed *p, const rk_matrix *x, size_t rows, const rk_epilogue *e,
-                   size_t thread, size_t threads)
+static rk_product product_of(const rk_packed *p, const rk_matrix *x, const rk_epilogue *e)
 {
     const rk_product product = { .w = p, .e = e, .x = x->data,
                                  .x_stride = x->stride * rk_form_size(x->form),
                                  .inverse = e->y.form == RK_FORM_U8 ? 1.0f / e->y.scale
                                                                     : 0.0f };
+    return product;
+}
+
+void rk_packed_run_rows(const rk_packed *p, const rk_matrix *x, size_t row0, size_t row1,
+                        const rk_epilogue *e)
+{
+    const rk_product product = product_of(p, x, e);
+    if (row0 < row1) p->kernel->span(&product, row0, row1, 0, p->panels);
+}
+
+void rk_packed_run(const rk_packed *p, const rk_matrix *x, size_t rows, const rk_epilogue *e,
+                   size_t thread, size_t threads)
+{
+    const rk_product product = product_of(p, x, e);
     const size_t splits = row_splits(p->panels, rows, threads), units = p->panels * splits;
     size_t unit = units * thread / threads;
     const size_t end = units * (thread + 1) / threads;

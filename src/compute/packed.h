@@ -76,5 +76,8 @@ typedef struct rk_epilogue {
  * arguments and their own number, and meet at a barrier of theirs before y is read. */
 void rk_packed_run(const rk_packed *p, const rk_matrix *x, size_t rows, const rk_epilogue *e,
                    size_t thread, size_t threads);
+/* The product of rows [row0, row1) alone, by the calling thread. */
+void rk_packed_run_rows(const rk_packed *p, const rk_matrix *x, size_t row0, size_t row1,
+                        const rk_epilogue *e);
 
 #endif

@@ -1,6 +1,7 @@
 /* The forward pass of inference. Rows of a call lie end to end; a chunk of them runs at a time, all
- * threads together, each on its share of every step. No number depends on how the work was shared.
- */
+ * threads together, each on its share of every step: of the outputs where tokens are few, of the
+ * tokens where they are many, which then stay with their thread and its cache but for attention. No
+ * number depends on how the work was shared. */
 #include "encoder/infer.h"
 
 #include <math.h>
@@ -11,9 +12,10 @@
 #include "encoder/engine.h"
 #include "encoder/infer_foreign.h"
 
-/* A chunk has whole rows, as many as fit in so many tokens (one at least). More tokens stream the
- * weights less often; fewer keep what a thread computes in its own cache until it is read. */
-enum { CHUNK_TOKENS = 256, CHUNK_ROWS = 64 };
+/* A chunk has whole rows, of about so many tokens (one row at least). More tokens stream the weights
+ * less often; fewer keep what a thread computes in its own cache until it is read. Threads share
+ * out the tokens of a chunk where each gets OWN_TOKENS at least. */
+enum { CHUNK_TOKENS = 512, CHUNK_ROWS = 64, OWN_TOKENS = 64 };
 
 typedef struct chunk {
     rk_engine *e;
@@ -22,6 +24,7 @@ typedef struct chunk {
     size_t rows, tokens;
     float *logits;                /* [rows, labels] */
     size_t thread, threads;
+    bool by_tokens;               /* threads have tokens of their own, else outputs */
 } chunk;
 
 /* ---- scratch ---- */
@@ -114,8 +117,19 @@ static rk_status grow(rk_engine *e, size_t tokens, size_t rows, size_t length, s
     return RK_OK;
 }
 
-/* ---- steps: every thread calls each with the same arguments; all but the shares end at a barrier
- * ---- */
+/* ---- steps: every thread calls each with the same arguments. Where threads have tokens of their
+ * own, what one writes in a step it alone reads in the next; else each step ends at a barrier. ----
+ */
+
+static void meet(void)
+{
+#pragma omp barrier
+}
+
+static void meet_unless_own(const chunk *c)
+{
+    if (!c->by_tokens) meet();
+}
 
 static rk_matrix matrix(void *data, const rk_matrix *form, size_t width)
 {
@@ -139,16 +153,18 @@ static rk_matrix input_of(const rk_engine_linear *l, void *data, float *as_float
                   rk_packed_in(l->w));
 }
 
-static void product(const chunk *c, const rk_engine_linear *l, const rk_matrix *x, size_t rows,
-                    const rk_epilogue *e)
-{
-    rk_packed_run(l->w, x, rows, e, c->thread, c->threads);
-#pragma omp barrier
-}
-
 static size_t share(const chunk *c, size_t n, size_t thread)
 {
     return n * thread / c->threads;
+}
+
+static void product(const chunk *c, const rk_engine_linear *l, const rk_matrix *x, size_t rows,
+                    const rk_epilogue *e)
+{
+    if (c->by_tokens)
+        rk_packed_run_rows(l->w, x, share(c, rows, c->thread), share(c, rows, c->thread + 1), e);
+    else rk_packed_run(l->w, x, rows, e, c->thread, c->threads);
+    meet_unless_own(c);
 }
 
 /* LayerNorm of x [rows, hidden] in place, and the same in the form of `other` where that is not
@@ -162,21 +178,20 @@ static void norm(const chunk *c, float *x, size_t rows, const float *w, const rk
     for (size_t t = share(c, rows, c->thread); t < last; t++)
         e->kernels->layernorm(x + t * stride, other->form == RK_FORM_F32 ? NULL : other, t,
                               x + t * stride, w, w + hidden, hidden, e->config.eps);
-#pragma omp barrier
+    meet_unless_own(c);
 }
 
 static void embed(const chunk *c, const rk_matrix *other)
 {
     const rk_engine *e = c->e;
     const size_t hidden = e->config.hidden, stride = rk_form_stride(RK_FORM_F32, hidden);
+    const size_t last = share(c, c->tokens, c->thread + 1);
     float *x = e->scratch.hidden;
 
-#pragma omp for schedule(static)
-    for (size_t r = 0; r < c->rows; r++) {
-        const size_t first = c->starts[r] - c->starts[0], n = c->starts[r + 1] - c->starts[r];
-        for (size_t i = 0; i < n; i++)
-            e->kernels->embed(x + (first + i) * stride, &e->word, (size_t)c->ids[first + i],
-                              e->type, &e->position, i);
+    for (size_t r = 0, t = share(c, c->tokens, c->thread); t < last; t++) {
+        while (c->starts[r + 1] - c->starts[0] <= t) r++;
+        e->kernels->embed(x + t * stride, &e->word, (size_t)c->ids[t], e->type, &e->position,
+                          t - (c->starts[r] - c->starts[0]));
     }
     norm(c, x, c->tokens, e->emb_norm, other);
 }
@@ -187,30 +202,49 @@ typedef struct heads {
     size_t q_stride, kv_stride, q_step, kv_step;
 } heads;
 
-/* Attention of every row and head; for the first token of a row only where first_only (q has one
- * row for each then). A thread has heads beside each other, those whose columns it has computed
- * itself, so that they are in its own cache. */
-static void attention(const chunk *c, const heads *h, bool first_only, const rk_matrix *y)
+static void attend(const chunk *c, const heads *h, size_t row, size_t head, bool first_only,
+                   const rk_matrix *y)
 {
     const rk_engine *e = c->e;
-    const size_t count = e->config.heads, head_size = e->config.hidden / count;
+    const size_t first = c->starts[row] - c->starts[0], at = first_only ? row : first;
+    const size_t length = c->starts[row + 1] - c->starts[row];
+    const size_t head_size = e->config.hidden / e->config.heads;
+    const rk_infer_attention a = {
+        .q = h->q + at * h->q_stride,
+        .k = h->k + first * h->kv_stride, .v = h->v + first * h->kv_stride,
+        .q_stride = h->q_stride, .kv_stride = h->kv_stride,
+        .q_step = h->q_step, .kv_step = h->kv_step,
+        .queries = first_only ? 1 : length, .length = length, .head_size = head_size,
+        .scale = 1.0f / sqrtf((float)head_size), .y = y, .y_row = at,
+        .scratch = e->scratch.attention + c->thread * e->scratch.attention_floats,
+    };
+    e->kernels->attention(&a, head);
+}
+
+/* Attention of every row and head; for the first token of a row only where first_only (q has one
+ * row for each then). Threads with tokens of their own have the heads of their rows, those of a row
+ * that two threads share in proportion; else a thread has heads beside each other, those whose
+ * columns it has computed itself. Both for its own cache's sake. */
+static void attention(const chunk *c, const heads *h, bool first_only, const rk_matrix *y)
+{
+    const size_t count = c->e->config.heads;
+    const size_t begin = share(c, c->tokens, c->thread) * count;
+    const size_t end = share(c, c->tokens, c->thread + 1) * count;
     const size_t last = share(c, c->rows * count, c->thread + 1);
 
-    for (size_t task = share(c, c->rows * count, c->thread); task < last; task++) {
-        const size_t r = task % c->rows, first = c->starts[r] - c->starts[0];
-        const size_t length = c->starts[r + 1] - c->starts[r], at = first_only ? r : first;
-        const rk_infer_attention a = {
-            .q = h->q + at * h->q_stride,
-            .k = h->k + first * h->kv_stride, .v = h->v + first * h->kv_stride,
-            .q_stride = h->q_stride, .kv_stride = h->kv_stride,
-            .q_step = h->q_step, .kv_step = h->kv_step,
-            .queries = first_only ? 1 : length, .length = length, .head_size = head_size,
-            .scale = 1.0f / sqrtf((float)head_size), .y = y, .y_row = at,
-            .scratch = e->scratch.attention + c->thread * e->scratch.attention_floats,
-        };
-        e->kernels->attention(&a, task / c->rows);
-    }
-#pragma omp barrier
+    if (c->by_tokens)
+        for (size_t r = 0; r < c->rows; r++) {
+            const size_t first = c->starts[r] - c->starts[0];
+            const size_t length = c->starts[r + 1] - c->starts[r];
+            for (size_t i = 0; i < count; i++) {
+                const size_t at = first * count + i * length;
+                if (at >= begin && at < end) attend(c, h, r, i, first_only, y);
+            }
+        }
+    else
+        for (size_t task = share(c, c->rows * count, c->thread); task < last; task++)
+            attend(c, h, task % c->rows, task / c->rows, first_only, y);
+    meet();
 }
 
 /* From the context to the layer's output: x [rows, hidden] floats are the residual stream, `input`
@@ -247,12 +281,14 @@ static void layer(const chunk *c, const rk_engine_layer *l, const rk_matrix *nex
     const rk_epilogue plain = { .y = qkv };
 
     product(c, &l->qkv, &x, c->tokens, &plain);
+    if (c->by_tokens) meet(); /* a row may be two threads' */
     attention(c, &at, false, &context);
     feed_forward(c, l, s->hidden, s->input, c->tokens, next);
 }
 
 /* The classifier reads the first token of a row only, so the last layer computes the rest for none
- * but it: exact, since there a token's output needs nothing of the others but keys and values. */
+ * but it: exact, since there a token's output needs nothing of the others but keys and values. Its
+ * rows are few, and threads share their outputs. */
 static void last_layer(const chunk *c, const rk_engine_layer *l, const rk_matrix *next)
 {
     const rk_engine_scratch *s = &c->e->scratch;
@@ -266,6 +302,11 @@ static void last_layer(const chunk *c, const rk_engine_layer *l, const rk_matrix
     const heads heads_at = { .q = s->query, .k = s->qkv, .v = s->qkv + d, .q_stride = stride,
                              .kv_stride = kv.stride, .q_step = d, .kv_step = 2 * d };
 
+    chunk few = *c;
+
+    few.by_tokens = false;
+    product(c, &l->kv, &x, c->tokens, &to_kv);
+    if (c->by_tokens) meet();
 #pragma omp for schedule(static)
     for (size_t r = 0; r < c->rows; r++) {
         const size_t at = c->starts[r] - c->starts[0];
@@ -273,12 +314,12 @@ static void last_layer(const chunk *c, const rk_engine_layer *l, const rk_matrix
         if (x.form != RK_FORM_F32)
             memcpy((char *)first_x.data + r * bytes, (char *)x.data + at * bytes, bytes);
     }
-    rk_packed_run(l->q.w, &first_x, c->rows, &to_query, c->thread, c->threads);
-    product(c, &l->kv, &x, c->tokens, &to_kv);
+    product(&few, &l->q, &first_x, c->rows, &to_query);
     attention(c, &heads_at, true, &context);
-    feed_forward(c, l, s->first, s->first_input, c->rows, next);
+    feed_forward(&few, l, s->first, s->first_input, c->rows, next);
 }
 
+/* Threads share outputs here. */
 static void head(const chunk *c, const rk_matrix *first)
 {
     const rk_engine *e = c->e;
@@ -304,6 +345,7 @@ static void head(const chunk *c, const rk_matrix *first)
 static void forward(const chunk *c)
 {
     const rk_engine *e = c->e;
+    chunk few = *c;
     const rk_engine_scratch *s = &e->scratch;
     const size_t layers = e->config.layers;
     const rk_engine_linear *ask = layers > 1 ? &e->layer[0].qkv : &e->layer[0].kv;
@@ -317,7 +359,8 @@ static void forward(const chunk *c)
         layer(c, &e->layer[i], &next);
     }
     last_layer(c, &e->layer[layers - 1], &first);
-    head(c, &first);
+    few.by_tokens = false;
+    head(&few, &first);
 }
 
 /* Two roundings, as the two nodes of a graph have: ISO C does not fuse across statements. */
@@ -355,9 +398,14 @@ static rk_status check(const rk_engine *e, const int32_t *ids, const size_t *sta
 
 size_t rk_engine_take(const size_t *starts, size_t rows)
 {
+    const size_t tokens = starts[rows] - starts[0];
+    const size_t parts = (tokens + CHUNK_TOKENS - 1) / CHUNK_TOKENS, part = tokens / parts;
     size_t n = 1;
 
-    while (n < rows && n < CHUNK_ROWS && starts[n + 1] - starts[0] <= CHUNK_TOKENS) n++;
+    /* The row that crosses the mark is in where more of it is before than after. */
+    while (n < rows && n < CHUNK_ROWS &&
+           (starts[n] - starts[0]) + (starts[n + 1] - starts[0]) <= 2 * part)
+        n++;
     return n;
 }
 
@@ -393,6 +441,8 @@ rk_status rk_engine_run(rk_engine *e, const int32_t *ids, const size_t *starts, 
                 .e = e, .ids = ids + starts[r], .starts = starts + r, .rows = n,
                 .tokens = starts[r + n] - starts[r], .logits = logits + r * labels,
                 .thread = (size_t)omp_get_thread_num(), .threads = (size_t)omp_get_num_threads(),
+                .by_tokens = starts[r + n] - starts[r] >=
+                             OWN_TOKENS * (size_t)omp_get_num_threads(),
             };
             forward(&c);
         }

@@ -15,7 +15,7 @@
 #include "compute/simd/ahead.h"
 #include "compute/simd/epilogue.h"
 
-enum { TILE_ROWS = 13, TILE_COLUMNS = 32, TILE_AHEAD = 1536, TILES_STREAMED = 9 };
+enum { TILE_ROWS = 13, TILE_COLUMNS = 32, TILE_AHEAD = 1536, TILES_STREAMED = 12 };
 
 /* The epilogue is code of its own, once for all heights: the sums pass through the first cache,
  * which costs little beside the K steps that made them. */

@@ -63,11 +63,10 @@ V16_INLINE v16 v16_exp2i(v16 a)
     const __m512i n = _mm512_add_epi32(_mm512_cvtps_epi32(a), _mm512_set1_epi32(127));
     return _mm512_castsi512_ps(_mm512_slli_epi32(n, 23));
 }
-/* table[i], i the lowest three bits of each lane of `index`; a zero stands above them */
-V16_INLINE v16 v16_pick8(const float table[8], v16 index)
+/* table[i], i the lowest three bits of each lane of `index`; eight numbers stand there twice */
+V16_INLINE v16 v16_pick8(const float table[16], v16 index)
 {
-    return _mm512_permutexvar_ps(_mm512_castps_si512(index),
-                                 _mm512_broadcast_f32x8(_mm256_loadu_ps(table)));
+    return _mm512_permutexvar_ps(_mm512_castps_si512(index), _mm512_loadu_ps(table));
 }
 /* b where a is NaN, else a */
 V16_INLINE v16 v16_unnan(v16 a, v16 b)
@@ -202,11 +201,11 @@ V16_INLINE __m256 v16_exp2i8(__m256 a)
     return _mm256_castsi256_ps(_mm256_slli_epi32(n, 23));
 }
 V16_INLINE v16 v16_exp2i(v16 x) { return V16_BOTH(v16_exp2i8(x.a), v16_exp2i8(x.b)); }
-V16_INLINE __m256 v16_pick8x8(const float table[8], __m256 index)
+V16_INLINE __m256 v16_pick8x8(const float table[16], __m256 index)
 {
     return _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), _mm256_castps_si256(index));
 }
-V16_INLINE v16 v16_pick8(const float table[8], v16 x)
+V16_INLINE v16 v16_pick8(const float table[16], v16 x)
 {
     return V16_BOTH(v16_pick8x8(table, x.a), v16_pick8x8(table, x.b));
 }
@@ -368,7 +367,7 @@ V16_INLINE v16 v16_exp2i(v16 a)
     }
     return r;
 }
-V16_INLINE v16 v16_pick8(const float table[8], v16 index)
+V16_INLINE v16 v16_pick8(const float table[16], v16 index)
 {
     v16 r;
     for (int i = 0; i < 16; i++) {
