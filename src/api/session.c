@@ -301,7 +301,7 @@ static rk_status read_metadata(json_t **out, const char *path, rk_error *err)
     static const char *const keys[] = {"ringkas.labels", "ringkas.tokenizer", "ringkas.clean",
                                        "ringkas.max_length"};
     rk_onnx *file;
-    rk_status st = rk_onnx_load(&file, path, err);
+    rk_status st = rk_onnx_view(&file, path, err);
 
     *out = NULL;
     if (st) return st;

@@ -90,6 +90,71 @@ void rk_free_aligned(void *p)
     free(p);
 }
 
+typedef struct pool_block {
+    struct pool_block *next;
+    unsigned char *data;
+    size_t used, size;
+} pool_block;
+
+struct rk_pool {
+    pool_block *newest;
+    size_t next_size;
+};
+
+rk_pool *rk_pool_new(void)
+{
+    enum { FIRST = 1 << 20 };
+    rk_pool *p = rk_calloc(1, sizeof *p);
+    if (p) p->next_size = FIRST;
+    return p;
+}
+
+/* What is never touched of a block costs no memory. */
+static pool_block *pool_block_new(size_t size)
+{
+    pool_block *b = rk_calloc(1, sizeof *b);
+
+    if (!b) return NULL;
+    b->size = size;
+    b->data = rk_alloc_aligned(size, 1);
+    if (b->data) return b;
+    rk_free(b);
+    return NULL;
+}
+
+void *rk_pool_take(rk_pool *p, size_t bytes)
+{
+    enum { LINE = 64, MOST = 64 << 20 };
+    pool_block *b = p->newest;
+    size_t size = bytes ? bytes : 1;
+    void *out;
+
+    if (!rk_add(&size, size, LINE - 1)) return NULL;
+    size = size / LINE * LINE;
+    if (!b || size > b->size - b->used) {
+        b = pool_block_new(size > p->next_size ? size : p->next_size);
+        if (!b) return NULL;
+        if (p->next_size < MOST) p->next_size *= 4;
+        b->next = p->newest;
+        p->newest = b;
+    }
+    out = b->data + b->used;
+    b->used += size;
+    return out;
+}
+
+void rk_pool_free(rk_pool *p)
+{
+    pool_block *next;
+
+    for (pool_block *b = p ? p->newest : NULL; b; b = next) {
+        next = b->next;
+        rk_free_aligned(b->data);
+        rk_free(b);
+    }
+    rk_free(p);
+}
+
 char *rk_strndup(const char *text, size_t length)
 {
     char *copy = rk_malloc(length + 1);

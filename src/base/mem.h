@@ -15,6 +15,13 @@ void rk_free(void *p); /* for all of the above; takes NULL */
 void *rk_alloc_aligned(size_t count, size_t size);
 void rk_free_aligned(void *p);
 
+/* Memory for what lives as long as each other, beside each other and so in huge pages together.
+ * Not for several threads at once. */
+typedef struct rk_pool rk_pool;
+rk_pool *rk_pool_new(void);
+void *rk_pool_take(rk_pool *p, size_t bytes);   /* as rk_alloc_aligned; freed with the pool */
+void rk_pool_free(rk_pool *p);                  /* takes NULL */
+
 char *rk_strdup(const char *text);
 char *rk_strndup(const char *text, size_t length);
 

@@ -110,17 +110,19 @@ DEFINE_PACK(pack_bf16_f32, uint16_t, float, rk_bf16_from_f32)
 DEFINE_PACK(pack_bf16_f16, uint16_t, uint16_t, bf16_of_f16)
 
 /* Four rows of in [in, out] at a time into the quads that integer kernels want: most of the time
- * that a model takes to open. */
-static void pack_quads(uint8_t *out, const rk_weight *w, size_t n, size_t columns,
+ * that a model takes to open. Whole words, so that compilers do several columns at once. */
+static void pack_quads(uint8_t *restrict out, const rk_weight *w, size_t n, size_t columns,
                        const rk_packed_kernel *k)
 {
-    const uint8_t *in = (const uint8_t *)w->data + n;
+    const uint8_t *restrict in = (const uint8_t *)w->data + n;
     const size_t step = w->in_step;
 
     for (size_t i = 0; i + 4 <= w->in; i += 4, in += 4 * step, out += 4 * k->nr)
         for (size_t c = 0; c < columns; c++) {
-            const uint8_t quad[4] = { in[c], in[step + c], in[2 * step + c], in[3 * step + c] };
-            memcpy(out + 4 * c, quad, 4);
+            const uint32_t quad = in[c] | (uint32_t)in[step + c] << 8 |
+                                  (uint32_t)in[2 * step + c] << 16 |
+                                  (uint32_t)in[3 * step + c] << 24;
+            memcpy(out + 4 * c, &quad, 4);
         }
     for (size_t i = 0; i < w->in % 4; i++, in += step)
         for (size_t c = 0; c < columns; c++) out[4 * c + i] = in[c];
@@ -139,14 +141,29 @@ static void pack_columns(void *out, const rk_weight *w, size_t n, size_t columns
     else pack_bf16_f16(out, w, n, columns, k);
 }
 
+static void add_quads(int32_t *restrict comp, const int8_t *restrict quads, size_t columns)
+{
+    for (size_t c = 0; c < columns; c++) {
+        uint32_t u;
+        memcpy(&u, quads + 4 * c, 4);
+        comp[c] += ((int32_t)(u << 24) >> 24) + ((int32_t)(u << 16) >> 24) +
+                   ((int32_t)(u << 8) >> 24) + ((int32_t)u >> 24);
+    }
+}
+
 /* comp: the sums of a packed panel's columns, times the input's zero point. */
 static void pack_sums(int32_t *comp, const int8_t *panel, size_t depth, size_t side, size_t columns,
                       size_t nr, int32_t zero)
 {
     for (size_t c = 0; c < columns; c++) comp[c] = 0;
-    for (size_t i = 0; i < depth; i += side, panel += nr * side)
+    for (size_t i = 0; i < depth; i += side, panel += nr * side) {
+        if (side == 4) {
+            add_quads(comp, panel, columns);
+            continue;
+        }
         for (size_t c = 0; c < columns; c++)
             for (size_t s = 0; s < side; s++) comp[c] += panel[c * side + s];
+    }
     for (size_t c = 0; c < columns; c++) comp[c] *= zero;
 }
 
@@ -175,7 +192,7 @@ static void pack_panel(rk_packed *p, size_t panel, const rk_weight *w, const rk_
                   (int32_t)input->zero);
 }
 
-static rk_status allocate(rk_packed *p, rk_error *err)
+static rk_status allocate(rk_packed *p, rk_pool *pool, rk_error *err)
 {
     const rk_packed_kernel *k = p->kernel;
     const size_t columns = round_up(p->panels * k->nr, LANES);
@@ -185,7 +202,8 @@ static rk_status allocate(rk_packed *p, rk_error *err)
         !rk_mul(&p->panel_bytes, items, rk_dtype_size(k->weights)) ||
         !rk_mul(&p->bytes, p->panel_bytes, p->panels))
         return rk_fail(err, RK_E_ARG, "weights [%zu, %zu]: too large", p->out, p->in);
-    p->data = rk_alloc_aligned(p->bytes, 1);
+    p->data = pool ? rk_pool_take(pool, p->bytes) : rk_alloc_aligned(p->bytes, 1);
+    p->own = pool ? NULL : p->data;
     p->bias = rk_calloc(columns, sizeof *p->bias);
     if (k->input == RK_FORM_U8) {
         p->scale = rk_calloc(columns, sizeof *p->scale);
@@ -219,7 +237,7 @@ static rk_status check(const rk_weight *w, size_t parts, const rk_matrix *input,
 }
 
 rk_status rk_packed_new(rk_packed **out, const rk_weight *w, size_t parts, const rk_matrix *input,
-                        rk_level level, rk_error *err)
+                        rk_level level, rk_pool *pool, rk_error *err)
 {
     const rk_dtype type = input->form == RK_FORM_BF16 ? RK_DT_BF16 : w->type;
     rk_packed *p = NULL;
@@ -240,7 +258,7 @@ rk_status rk_packed_new(rk_packed **out, const rk_weight *w, size_t parts, const
     p->in = w->in;
     p->panels = (p->out + p->kernel->nr - 1) / p->kernel->nr;
     p->depth = round_up(p->in, p->kernel->ks);
-    st = allocate(p, err);
+    st = allocate(p, pool, err);
     if (st) goto done;
 #pragma omp parallel for schedule(static)
     for (size_t j = 0; j < p->panels; j++) pack_panel(p, j, w, input);
@@ -254,7 +272,7 @@ done:
 void rk_packed_free(rk_packed *p)
 {
     if (!p) return;
-    rk_free_aligned(p->data);
+    rk_free_aligned(p->own);
     rk_free(p->bias);
     rk_free(p->scale);
     rk_free(p->comp);

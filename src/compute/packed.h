@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/dtype.h"
+#include "base/mem.h"
 #include "base/status.h"
 #include "compute/cpu.h"
 
@@ -52,9 +53,10 @@ enum { RK_PACKED_K_MAX = 65536 };    /* 255 * 128 * K stays within int32 */
  * F32 and F16 weights take F32 rows (F16 stays half in memory) or BF16 rows (packed as bfloat16);
  * BF16 weights take BF16 rows.
  * RK_E_UNSUPPORTED where level and processor have no such product, RK_E_ARG for a wrong pair,
- * RK_E_MEMORY. Reads w only during the call; uses OpenMP threads. */
+ * RK_E_MEMORY. Reads w only during the call; uses OpenMP threads. The weights are in `pool`, which
+ * must live as long, or where that is NULL in memory of their own. */
 rk_status rk_packed_new(rk_packed **out, const rk_weight *w, size_t parts, const rk_matrix *input,
-                        rk_level level, rk_error *err);
+                        rk_level level, rk_pool *pool, rk_error *err);
 void rk_packed_free(rk_packed *p);
 size_t rk_packed_bytes(const rk_packed *p);
 size_t rk_packed_out(const rk_packed *p);

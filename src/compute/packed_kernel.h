@@ -13,6 +13,7 @@ struct rk_packed {
     size_t panels, panel_bytes;
     size_t depth;              /* K rounded up to the kernel's ks */
     void *data;
+    void *own;                 /* data, where no pool has it */
     size_t bytes;
     float *bias;               /* zeros where there is none */
     float *scale;              /* integer: input scale times weight scale */

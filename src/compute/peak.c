@@ -100,7 +100,7 @@ static rk_status make(product *p, rk_error *err)
         st = rk_matmul_new(&p->mm, err);
     }
     w.data = p->w;
-    if (!st) st = rk_packed_new(&p->packed, &w, 1, &x, rk_cpu_best(), err);
+    if (!st) st = rk_packed_new(&p->packed, &w, 1, &x, rk_cpu_best(), NULL, err);
     return st == RK_E_UNSUPPORTED ? RK_OK : st;
 }
 

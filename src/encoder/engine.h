@@ -98,6 +98,7 @@ struct rk_engine {
     rk_table word, position;      /* data and scale owned */
     float *type;                  /* [hidden], row 0 of the table */
     float *emb_norm;              /* [2][hidden] */
+    rk_pool *pool;                /* has the packed weights */
     rk_engine_layer *layer;
     rk_engine_linear pooler, classifier;
     struct rk_foreign *foreign;   /* layers and head of a file with quantisation that is not ours;

@@ -360,7 +360,7 @@ rk_status rk_engine_open_onnx(rk_engine **out, const char *path, rk_compute comp
                               json_t **metadata, rk_error *err)
 {
     rk_onnx *m = NULL;
-    rk_status st = rk_onnx_load(&m, path, err);
+    rk_status st = rk_onnx_view(&m, path, err);
 
     *out = NULL;
     if (metadata) *metadata = NULL;

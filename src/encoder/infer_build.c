@@ -72,7 +72,7 @@ static rk_status pack(rk_engine *e, rk_engine_linear *out, const rk_source *s,
     if (!w) return rk_fail(err, RK_E_MEMORY, "%s: out of memory", s->path);
     for (size_t t = 0; t < turns; t++)
         for (size_t i = 0; i < parts; i++) w[t * parts + i] = rows_of(&l[i]->w, t * step, step);
-    st = rk_packed_new(&out->w, w, parts * turns, &out->input, e->level, err);
+    st = rk_packed_new(&out->w, w, parts * turns, &out->input, e->level, e->pool, err);
     rk_free(w);
     if (st) return rk_fail_prefix(err, st, "%s: %s: ", s->path, what);
     e->bytes += rk_packed_bytes(out->w);
@@ -201,8 +201,9 @@ static rk_status build_own(rk_engine *e, const rk_source *s, rk_error *err)
     const rk_bert_config *c = s->config;
     rk_status st = RK_OK;
 
+    e->pool = rk_pool_new();
     e->layer = rk_calloc(c->layers, sizeof *e->layer);
-    if (!e->layer) return rk_fail(err, RK_E_MEMORY, "%s: out of memory", s->path);
+    if (!e->pool || !e->layer) return rk_fail(err, RK_E_MEMORY, "%s: out of memory", s->path);
     for (size_t i = 0; !st && i < c->layers; i++) st = build_layer(e, i, s, err);
     if (!st) st = pack_one(e, &e->pooler, s, &s->pooler, c->hidden, c->hidden, "pooler", err);
     if (!st)
@@ -298,6 +299,7 @@ static void free_weights(rk_engine *e)
     rk_foreign_close(e->foreign);
     rk_packed_free(e->pooler.w);
     rk_packed_free(e->classifier.w);
+    rk_pool_free(e->pool);
     free_table(&e->word);
     free_table(&e->position);
     rk_free_aligned(e->type);

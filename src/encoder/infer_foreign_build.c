@@ -95,7 +95,7 @@ static rk_status pack(rk_foreign_linear *out, const rk_source *s, const rk_sourc
         return rk_fail(err, RK_E_UNSUPPORTED, "%s: %s: a rounded product of float weights", s->path,
                        what);
     }
-    st = rk_packed_new(&out->w, &w, 1, &out->input, level, err);
+    st = rk_packed_new(&out->w, &w, 1, &out->input, level, NULL, err);
     rk_free(ones);
     if (st) return rk_fail_prefix(err, st, "%s: %s: ", s->path, what);
     *bytes += rk_packed_bytes(out->w);

@@ -34,7 +34,9 @@ void rk_onnx_close(rk_onnx *m)
 {
     if (!m) return;
     rk_store_close(m);
+    rk_store_give_back(m);
     rk_onnx_free(m->proto);
+    rk_map_close(&m->view);
     rk_free(m->shown);
     rk_free(m);
 }
@@ -144,6 +146,37 @@ static rk_status parse_slim(rk_onnx *m, const rk_map *map, rk_error *err)
     rk_buffer_free(&slim);
     if (!st && !m->proto->graph)
         st = rk_fail(err, RK_E_FORMAT, "%s: there is no graph in it", m->shown);
+    return st;
+}
+
+rk_status rk_onnx_borrow(rk_onnx **out, const void *bytes, size_t size, const char *path,
+                         rk_error *err)
+{
+    rk_onnx *m = shell(path);
+    rk_status st;
+
+    *out = NULL;
+    if (!m) return out_of_memory(m, path, err);
+    m->bytes = size;
+    m->lent = (rk_map){bytes, size};
+    st = size ? RK_OK : rk_fail(err, RK_E_FORMAT, "%s: the file is empty", m->shown);
+    if (!st) st = parse_slim(m, &m->lent, err);
+    if (!st) st = rk_store_lend(m, err);
+    if (!st) st = look(m, err);
+    if (st) rk_onnx_close(m);
+    else *out = m;
+    return st;
+}
+
+rk_status rk_onnx_view(rk_onnx **out, const char *path, rk_error *err)
+{
+    rk_map map = {0};
+    rk_status st = rk_map_open(&map, path, err);
+
+    *out = NULL;
+    if (!st) st = rk_onnx_borrow(out, map.data, map.size, path, err);
+    if (st) rk_map_close(&map);
+    else (*out)->view = map;
     return st;
 }
 

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/file.h"
 #include "base/status.h"
 #include "base/tensor.h"
 #include "onnx.pb-c.h"
@@ -19,6 +20,8 @@ typedef struct rk_onnx {
     char *shown;                  /* the file's name, safe to print */
     uint64_t bytes;               /* of the files it came from; 0 for a new model */
     struct rk_store *store;       /* where data that is not in the tree lies (store.h), or NULL */
+    rk_map lent;                  /* bytes that raw data of the tree points into, not its own */
+    rk_map view;                  /* the file they are of, mapped; empty: they are the caller's */
 } rk_onnx;
 
 /* Loads a file of less than 2 GiB. RK_E_FORMAT: not ONNX (says what it looks like), damaged (names
@@ -31,6 +34,12 @@ rk_status rk_onnx_open(rk_onnx **out, const char *path, rk_error *err);
 /* The same from memory; `path` only names it. */
 rk_status rk_onnx_parse(rk_onnx **out, const void *bytes, size_t size, const char *path,
                         rk_error *err);
+/* Both again for a caller that only reads the tree: raw data of RK_STORED_MIN bytes or more
+ * (store.h) is not copied. It stays in the mapped file, or in `bytes`, which the caller keeps as
+ * they are until rk_onnx_close. */
+rk_status rk_onnx_view(rk_onnx **out, const char *path, rk_error *err);
+rk_status rk_onnx_borrow(rk_onnx **out, const void *bytes, size_t size, const char *path,
+                         rk_error *err);
 
 /* An empty graph of the default domain's opset; graph and producer are named. */
 rk_status rk_onnx_new(rk_onnx **out, const char *path, int64_t ir_version, int64_t opset,

@@ -366,3 +366,70 @@ void rk_store_close(rk_onnx *m)
     rk_free(s);
     m->store = NULL;
 }
+
+/* ---- data lent ---- */
+
+enum { LENT_MIN = 1 << 16 };
+
+/* Only what weights are made of is lent, and its reader minds that it may lie at any byte; the rest
+ * is copied, to where its type wants it. */
+static bool lendable(const Onnx__TensorProto *t, uint64_t bytes)
+{
+    const rk_dtype type = rk_onnx_dtype(t->data_type);
+    return bytes >= LENT_MIN && t->n_dims >= 2 &&
+           (type == RK_DT_F32 || type == RK_DT_F16 || type == RK_DT_BF16 || type == RK_DT_I8 ||
+            type == RK_DT_U8);
+}
+
+static rk_status lend_one(Onnx__TensorProto *t, void *user)
+{
+    const adopting *a = user;
+    const rk_map *lent = &a->m->lent;
+    uint8_t *data;
+    rk_stored s;
+
+    if (!rk_tensor_stored(t)) return RK_OK;
+    if (!rk_stored_parse(&s, t->external_data[0]->value) || s.file || s.type ||
+        s.offset > lent->size || s.bytes > lent->size - s.offset)
+        return bad_place(a->m, t, "its data has no place", a->err);
+    data = (uint8_t *)(uintptr_t)lent->data + s.offset;
+    if (!lendable(t, s.bytes)) {
+        const uint8_t *from = data;
+        data = rk_malloc((size_t)s.bytes);
+        if (!data) return out_of_memory(a->m, a->err);
+        memcpy(data, from, (size_t)s.bytes);
+    }
+    rk_onnx_free(t->external_data[0]);
+    rk_free(t->external_data);
+    t->external_data = NULL;
+    t->n_external_data = 0;
+    t->has_data_location = 0;
+    t->data_location = ONNX__TENSOR_PROTO__DATA_LOCATION__DEFAULT;
+    t->has_raw_data = 1;
+    t->raw_data.data = data;
+    t->raw_data.len = (size_t)s.bytes;
+    return RK_OK;
+}
+
+static rk_status give_back_one(Onnx__TensorProto *t, void *user)
+{
+    const rk_map *lent = user;
+    const uintptr_t first = (uintptr_t)lent->data, at = (uintptr_t)t->raw_data.data;
+
+    if (t->has_raw_data && at >= first && at - first < lent->size) {
+        t->raw_data.data = NULL;
+        t->raw_data.len = 0;
+    }
+    return RK_OK;
+}
+
+rk_status rk_store_lend(rk_onnx *m, rk_error *err)
+{
+    adopting a = {m, err};
+    return rk_walk_tensors(m->proto, lend_one, &a);
+}
+
+void rk_store_give_back(rk_onnx *m)
+{
+    if (m->proto && m->lent.size) rk_walk_tensors(m->proto, give_back_one, &m->lent);
+}

@@ -51,5 +51,9 @@ struct rk_source;
 rk_status rk_store_adopt(rk_onnx *m, const char *path, struct rk_source *own, rk_error *err);
 size_t rk_store_files(const rk_onnx *m);   /* besides the model's own */
 void rk_store_close(rk_onnx *m);
+/* Marked tensors of a tree made of m->lent point into it; and no longer, before the tree is freed.
+ */
+rk_status rk_store_lend(rk_onnx *m, rk_error *err);
+void rk_store_give_back(rk_onnx *m);
 
 #endif

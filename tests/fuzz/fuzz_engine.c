@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     rk_engine *e = NULL;
     json_t *metadata = NULL;
     rk_error err = { 0 };
-    rk_status st = rk_onnx_parse(&m, data, size, "fuzz.onnx", &err);
+    rk_status st = rk_onnx_borrow(&m, data, size, "fuzz.onnx", &err);
 
     if (!st) st = rk_engine_read_onnx(&e, m, RK_COMPUTE_AUTO, &metadata, &err);
     if (st) {

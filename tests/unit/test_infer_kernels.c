@@ -253,7 +253,7 @@ static void test_far(void **state)
     for (int l = 0; l <= (int)rk_cpu_best(); l++) {
         rk_packed *p = NULL;
         rk_epilogue e = { .act = RK_PACKED_GELU, .y = { .data = &y, .stride = 1 } };
-        assert_int_equal(rk_packed_new(&p, &w, 1, &in, (rk_level)l, NULL), RK_OK);
+        assert_int_equal(rk_packed_new(&p, &w, 1, &in, (rk_level)l, NULL, NULL), RK_OK);
         for (size_t i = 0; i < sizeof far / sizeof *far; i++) {
             x[0] = far[i];
             rk_packed_run(p, &in, 1, &e, 0, 1);

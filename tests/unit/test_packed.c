@@ -106,7 +106,7 @@ static rk_packed *pack(const problem *p, rk_level level)
     rk_packed *out = NULL;
     rk_error err = { 0 };
 
-    if (rk_packed_new(&out, &w, 1, &p->input, level, &err) != RK_OK) fail_msg("%s", err.message);
+    if (rk_packed_new(&out, &w, 1, &p->input, level, NULL, &err) != RK_OK) fail_msg("%s", err.message);
     assert_int_equal(rk_packed_out(out), p->out);
     assert_int_equal(rk_packed_in(out), p->in);
     return out;
@@ -317,7 +317,7 @@ static void test_layouts(void **state)
         w.data = turned;
         w.out_step = 1;
         w.in_step = 50;
-        assert_int_equal(rk_packed_new(&b, &w, 1, &p.input, (rk_level)l, NULL), RK_OK);
+        assert_int_equal(rk_packed_new(&b, &w, 1, &p.input, (rk_level)l, NULL, NULL), RK_OK);
         e.y.data = z;
         run(b, &p, &e, 2);
         rk_packed_free(b);
@@ -332,7 +332,7 @@ static void test_layouts(void **state)
         part[2].data = (int8_t *)p.weights + 21 * 37;
         part[2].bias = p.bias + 21;
         part[2].scale = p.scale + 21;
-        assert_int_equal(rk_packed_new(&b, part, 3, &p.input, (rk_level)l, NULL), RK_OK);
+        assert_int_equal(rk_packed_new(&b, part, 3, &p.input, (rk_level)l, NULL, NULL), RK_OK);
         memset(z, 0, sizeof z);
         run(b, &p, &e, 3);
         rk_packed_free(b);
@@ -407,18 +407,18 @@ static void test_refusals(void **state)
 
     (void)state;
     w.scale = NULL;
-    assert_int_equal(rk_packed_new(&out, &w, 1, &p.input, RK_LEVEL_REF, &err), RK_E_ARG);
+    assert_int_equal(rk_packed_new(&out, &w, 1, &p.input, RK_LEVEL_REF, NULL, &err), RK_E_ARG);
     w = weight_of(&p);
     w.in = RK_PACKED_K_MAX + 1;
-    assert_int_equal(rk_packed_new(&out, &w, 1, &p.input, RK_LEVEL_REF, &err), RK_E_ARG);
+    assert_int_equal(rk_packed_new(&out, &w, 1, &p.input, RK_LEVEL_REF, NULL, &err), RK_E_ARG);
     w = weight_of(&p);
     p.input.form = RK_FORM_F32;
-    assert_int_equal(rk_packed_new(&out, &w, 1, &p.input, RK_LEVEL_REF, &err), RK_E_ARG);
+    assert_int_equal(rk_packed_new(&out, &w, 1, &p.input, RK_LEVEL_REF, NULL, &err), RK_E_ARG);
     assert_null(out);
     p.input.form = RK_FORM_U8;
     for (size_t nth = 0; nth < 4; nth++) {
         rk_mem_fail_at(nth, false);
-        assert_int_equal(rk_packed_new(&out, &w, 1, &p.input, RK_LEVEL_REF, &err), RK_E_MEMORY);
+        assert_int_equal(rk_packed_new(&out, &w, 1, &p.input, RK_LEVEL_REF, NULL, &err), RK_E_MEMORY);
     }
     rk_mem_fail_at(SIZE_MAX, false);
     drop(&p);
