@@ -52,7 +52,12 @@ typedef struct rk_source {
     const rk_source_layer *layer; /* [config->layers] */
     rk_source_linear pooler, classifier;
     const float *scale, *bias;    /* calibration: one scale, [labels] biases; NULL: none */
+    uint64_t bytes;               /* of the file; 0: weights have no file that they could share */
 } rk_source;
+
+/* A graph may name one matrix in many layers, which have a copy each once packed.
+ * RK_E_UNSUPPORTED where packed bytes are past any sharing that a model is known for. */
+rk_status rk_source_fits(const rk_source *s, size_t packed, rk_error *err);
 
 /* Packs and copies everything. RK_E_UNSUPPORTED: bf16 asked of an INT8 model or of a processor that
  * has none. */

@@ -344,6 +344,7 @@ rk_status rk_engine_read_onnx(rk_engine **out, rk_onnx *m, rk_compute compute, j
     if (st) goto done;
     r.source.path = m->shown;
     r.source.config = &r.config;
+    r.source.bytes = m->bytes;
     st = rk_engine_build(out, &r.source, compute, err);
     if (st || !metadata) goto done;
     *metadata = r.metadata;

@@ -34,6 +34,8 @@ rk_status rk_walk_memory(const rk_walk *w);
 /* Zeroed memory that lives until rk_walk_close; NULL when out of memory. */
 void *rk_walk_alloc(rk_walk *w, size_t count, size_t size);
 
+/* The node whose first output the value is; NULL for none. */
+const Onnx__NodeProto *rk_walk_maker(const rk_walk *w, const char *value);
 /* The value behind casts to float types, Identity nodes and Dropout that drops nothing, up to 64 of
  * them. */
 const char *rk_walk_behind(const rk_walk *w, const char *value);

@@ -49,6 +49,16 @@ static bool same_input(const rk_source_linear *a, const rk_source_linear *b)
            a->input.zero == b->input.zero && a->input.scale == b->input.scale;
 }
 
+rk_status rk_source_fits(const rk_source *s, size_t packed, rk_error *err)
+{
+    enum { SHARES = 40, FREE = 64 << 20 }; /* ALBERT has 12 layers of the same weights */
+
+    if (!s->bytes || packed <= FREE || (packed - FREE) / SHARES <= s->bytes) return RK_OK;
+    return rk_fail(err, RK_E_UNSUPPORTED,
+                   "%s: its layers share weights; packed they are more than %d times the file",
+                   s->path, SHARES);
+}
+
 /* Packs `parts` Linears of the same input as one, in `turns` turns: each turn has the next rows of
  * every part. */
 static rk_status pack(rk_engine *e, rk_engine_linear *out, const rk_source *s,
@@ -76,7 +86,7 @@ static rk_status pack(rk_engine *e, rk_engine_linear *out, const rk_source *s,
     rk_free(w);
     if (st) return rk_fail_prefix(err, st, "%s: %s: ", s->path, what);
     e->bytes += rk_packed_bytes(out->w);
-    return RK_OK;
+    return rk_source_fits(s, e->bytes, err);
 }
 
 static rk_status pack_one(rk_engine *e, rk_engine_linear *out, const rk_source *s,

@@ -168,7 +168,7 @@ static const char *linear_under(rk_walk *w, const char *value, size_t depth, siz
     if (depth == DEPTH || *visits == 0) return NULL;
     --*visits;
     if (is_linear(w, value)) return value;
-    n = rk_index_producer(w->x, value);
+    n = rk_walk_maker(w, value);
     for (size_t i = 0; n && n->n_input <= 2 && i < n->n_input; i++) {
         const char *in = rk_node_input(n, i);
         const char *found = in ? linear_under(w, in, depth + 1, visits) : NULL;
@@ -197,10 +197,10 @@ static rk_activation gelu_of(const Onnx__NodeProto *n)
                                                                   : RK_ACT_GELU;
 }
 
-/* The number at `value` when `leaf` is x; false where a node is none that an activation is made of.
- */
+/* The number at `value` when `leaf` is x; false where a node is none that an activation is made of,
+ * or the visits are spent. */
 static bool evaluate(rk_walk *w, double *out, const char *value, const char *leaf, double x,
-                     size_t depth)
+                     size_t depth, size_t *visits)
 {
     const Onnx__NodeProto *n;
     double a, b = 0;
@@ -212,10 +212,12 @@ static bool evaluate(rk_walk *w, double *out, const char *value, const char *lea
         return true;
     }
     if (rk_walk_scalar(w, out, value)) return true;
-    n = rk_index_producer(w->x, value);
-    if (depth == DEPTH || !n || n->n_input < 1 || n->n_input > 2) return false;
-    if (!evaluate(w, &a, rk_node_input(n, 0), leaf, x, depth + 1)) return false;
-    if (n->n_input == 2 && !evaluate(w, &b, rk_node_input(n, 1), leaf, x, depth + 1)) return false;
+    n = rk_walk_maker(w, value);
+    if (depth == DEPTH || *visits == 0 || !n || n->n_input < 1 || n->n_input > 2) return false;
+    --*visits;
+    if (!evaluate(w, &a, rk_node_input(n, 0), leaf, x, depth + 1, visits)) return false;
+    if (n->n_input == 2 && !evaluate(w, &b, rk_node_input(n, 1), leaf, x, depth + 1, visits))
+        return false;
     if (n->n_input == 2) {
         if (rk_node_is(n, "Add")) *out = a + b;
         else if (rk_node_is(n, "Sub")) *out = a - b;
@@ -247,7 +249,8 @@ rk_status rk_walk_activation(rk_walk *w, rk_activation *act, const char **input,
     if (!leaf) return rk_walk_misfit(w, rk_walk_behind(w, value), "an activation of a Linear");
     for (double x = -8; ok && x <= 8; x += 0.125) {
         double y;
-        ok = evaluate(w, &y, value, leaf, x, 0);
+        visits = VISITS;
+        ok = evaluate(w, &y, value, leaf, x, 0, &visits);
         for (size_t i = 0; ok && i < 3; i++)
             off[i] = fmax(off[i], fabs(y - activation(known[i], x)) / fmax(1, fabs(x)));
     }

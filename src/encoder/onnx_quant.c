@@ -103,15 +103,18 @@ rk_status rk_walk_codes(rk_walk *w, rk_walk_matrix *out, size_t axis, const char
 static int8_t *codes_of(rk_walk *w, const rk_tensor *t, const float *scale, size_t axis)
 {
     const size_t rows = t->dim[0], cols = t->dim[1];
-    const float *x = t->data;
+    const char *data = t->data; /* at any byte of the file */
     int8_t *codes = rk_walk_alloc(w, rows * cols, 1);
 
     if (!codes) return NULL;
 #pragma omp parallel for schedule(static)
     for (size_t i = 0; i < rows; i++)
         for (size_t k = 0; k < cols; k++) {
-            const float s = scale[axis == 0 ? i : k], v = nearbyintf(x[i * cols + k] / s);
-            codes[i * cols + k] = v < -127.5f ? (int8_t)-128 : rk_quantize_s8(x[i * cols + k], s);
+            const float s = scale[axis == 0 ? i : k];
+            float x;
+            memcpy(&x, data + (i * cols + k) * sizeof x, sizeof x);
+            codes[i * cols + k] =
+                nearbyintf(x / s) < -127.5f ? (int8_t)-128 : rk_quantize_s8(x, s);
         }
     return codes;
 }

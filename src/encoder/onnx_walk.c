@@ -80,12 +80,19 @@ static bool idle_dropout(const rk_walk *w, const Onnx__NodeProto *n)
     return training && training->data && training->count == 1 && training->data[0] == 0;
 }
 
+const Onnx__NodeProto *rk_walk_maker(const rk_walk *w, const char *value)
+{
+    const Onnx__NodeProto *n = value ? rk_index_producer(w->x, value) : NULL;
+    const char *first = n ? rk_node_output(n, 0) : NULL;
+    return first && strcmp(first, value) == 0 ? n : NULL;
+}
+
 const char *rk_walk_behind(const rk_walk *w, const char *value)
 {
     /* Every part of the graph is looked at many times over, so a file must not make one look
      * long. */
     for (size_t i = 0; i < STEPS; i++) {
-        const Onnx__NodeProto *n = rk_index_producer(w->x, value);
+        const Onnx__NodeProto *n = rk_walk_maker(w, value);
         if (!n || n->n_input < 1) return value;
         if (!rk_node_is(n, "Identity") && !idle_dropout(w, n) &&
             !(rk_node_is(n, "Cast") && float_type(rk_node_int(n, "to", 0))))
@@ -97,7 +104,7 @@ const char *rk_walk_behind(const rk_walk *w, const char *value)
 
 const Onnx__NodeProto *rk_walk_node(const rk_walk *w, const char *value, const char *op)
 {
-    const Onnx__NodeProto *n = rk_index_producer(w->x, rk_walk_behind(w, value));
+    const Onnx__NodeProto *n = rk_walk_maker(w, rk_walk_behind(w, value));
     return n && rk_node_is(n, op) ? n : NULL;
 }
 
