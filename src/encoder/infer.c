@@ -12,9 +12,9 @@
 #include "encoder/engine.h"
 #include "encoder/infer_foreign.h"
 
-/* A chunk has whole rows, of about so many tokens (one row at least). More tokens stream the weights
- * less often; fewer keep what a thread computes in its own cache until it is read. Threads share
- * out the tokens of a chunk where each gets OWN_TOKENS at least. */
+/* A chunk has whole rows, of about so many tokens (one row at least). More tokens stream the
+ * weights less often; fewer keep what a thread computes in its own cache until it is read. Threads
+ * share out the tokens of a chunk where each gets OWN_TOKENS at least. */
 enum { CHUNK_TOKENS = 512, CHUNK_ROWS = 64, OWN_TOKENS = 64 };
 
 typedef struct chunk {

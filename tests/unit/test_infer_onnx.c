@@ -1,5 +1,5 @@
 /* links: base compute quant text file onnx encoder */
-/* Reading an ONNX file when memory runs out: every allocation fails once. */
+/* Reading an ONNX file when memory runs out: every allocation fails once; or where it would. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "encoder/engine.h"
 #include "encoder/infer.h"
 
 static void every_failure(const char *file)
@@ -52,8 +53,23 @@ static void test_no_memory(void **state)
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) every_failure(files[i]);
 }
 
+/* Weights that many layers name have a copy in each. */
+static void test_shared_weights(void **state)
+{
+    const rk_source file = { .path = "m.onnx", .bytes = 1000 }, none = { .path = "folder" };
+    const size_t most = ((size_t)64 << 20) + 40 * 1000;
+    rk_error err;
+
+    (void)state;
+    assert_int_equal(rk_source_fits(&file, most, &err), RK_OK);
+    assert_int_equal(rk_source_fits(&file, most + 40, &err), RK_E_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "m.onnx: its layers share weights"));
+    assert_int_equal(rk_source_fits(&none, SIZE_MAX, &err), RK_OK);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_no_memory) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_no_memory),
+                                        cmocka_unit_test(test_shared_weights) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

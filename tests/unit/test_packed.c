@@ -106,7 +106,8 @@ static rk_packed *pack(const problem *p, rk_level level)
     rk_packed *out = NULL;
     rk_error err = { 0 };
 
-    if (rk_packed_new(&out, &w, 1, &p->input, level, NULL, &err) != RK_OK) fail_msg("%s", err.message);
+    if (rk_packed_new(&out, &w, 1, &p->input, level, NULL, &err) != RK_OK)
+        fail_msg("%s", err.message);
     assert_int_equal(rk_packed_out(out), p->out);
     assert_int_equal(rk_packed_in(out), p->in);
     return out;
@@ -418,7 +419,8 @@ static void test_refusals(void **state)
     p.input.form = RK_FORM_U8;
     for (size_t nth = 0; nth < 4; nth++) {
         rk_mem_fail_at(nth, false);
-        assert_int_equal(rk_packed_new(&out, &w, 1, &p.input, RK_LEVEL_REF, NULL, &err), RK_E_MEMORY);
+        assert_int_equal(rk_packed_new(&out, &w, 1, &p.input, RK_LEVEL_REF, NULL, &err),
+                         RK_E_MEMORY);
     }
     rk_mem_fail_at(SIZE_MAX, false);
     drop(&p);

@@ -5,6 +5,7 @@
 
 typedef __m512 tile_acc;
 typedef __m512 tile_weights;
+#define TILE_INNER RK_FORM_F32
 #define TILE_STEP 128
 
 static inline __m512 tile_load(const uint8_t *w, size_t half)
@@ -17,7 +18,7 @@ static inline __m512 tile_mac(__m512 acc, const uint8_t *x, __m512 w)
     return _mm512_fmadd_ps(_mm512_set1_ps(*(const float *)(const void *)x), w, acc);
 }
 
-#define tile_put(product, row, col, acc) rk_epilogue_f32(product, row, col, *(acc))
+#define tile_value(product, col, acc) rk_value_f32(product, col, *(acc))
 
 #include "compute/avx512/tile.h"
 

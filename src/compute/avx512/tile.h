@@ -5,10 +5,11 @@
  * The including file defines first
  *   tile_acc, tile_weights         types: accumulator, 16 columns of weights of one step
  *   TILE_STEP                      bytes of a panel a step (32 columns)
+ *   TILE_INNER                     the form that the inner activations of a layer get
  *   tile_load(panel, half)         weights of columns 16 half .. 16 half + 15
  *   tile_mac(acc, x, weights)      x: address of 4 bytes
- *   tile_put(product, row, col, acc)  the epilogue of 16 columns of a row; acc: address of a
- * tile_acc and gets tile_span. */
+ *   tile_value(product, col, acc)  16 columns as floats with their bias; acc: address of a tile_acc
+ * and gets tile_span. */
 #ifndef RK_COMPUTE_AVX512_TILE_H
 #define RK_COMPUTE_AVX512_TILE_H
 
@@ -17,14 +18,43 @@
 
 enum { TILE_ROWS = 13, TILE_COLUMNS = 32, TILE_AHEAD = 1536, TILES_STREAMED = 12 };
 
+V16_FORCED void finish_as(const rk_product *p, size_t row, size_t rows, size_t panel,
+                          const tile_acc *sums, const rk_way way)
+{
+    const size_t col = panel * TILE_COLUMNS;
+
+#pragma GCC unroll 1
+    for (size_t i = 0; i < rows; i++, sums += 2)
+#pragma GCC unroll 2
+        for (size_t half = 0; half < TILE_COLUMNS; half += V16)
+            rk_epilogue_put(p, row + i, col + half, tile_value(p, col + half, sums + half / V16),
+                            way);
+}
+
 /* The epilogue is code of its own, once for all heights: the sums pass through the first cache,
- * which costs little beside the K steps that made them. */
+ * which costs little beside the K steps that made them. The ways of an encoder's products have
+ * code of their own again. */
 static __attribute__((noinline)) void tile_finish(const rk_product *p, size_t row, size_t rows,
                                                   size_t panel, const tile_acc *sums)
 {
-#pragma GCC unroll 1
-    for (size_t i = 0; i < 2 * rows; i++)
-        tile_put(p, row + i / 2, panel * TILE_COLUMNS + i % 2 * 16, &sums[i]);
+    static const rk_way plain = { RK_PACKED_LINEAR, false, RK_FORM_F32, true };
+    static const rk_way residual = { RK_PACKED_LINEAR, true, RK_FORM_F32, true };
+    static const rk_way inner = { RK_PACKED_GELU, false, TILE_INNER, true };
+    const rk_way way = rk_way_of(p, panel * TILE_COLUMNS, TILE_COLUMNS);
+
+    if (way.whole && way.act == RK_PACKED_LINEAR && way.form == RK_FORM_F32) {
+        if (way.add) finish_as(p, row, rows, panel, sums, residual);
+        else finish_as(p, row, rows, panel, sums, plain);
+    } else if (way.whole && way.act == inner.act && !way.add && way.form == inner.form) {
+        finish_as(p, row, rows, panel, sums, inner);
+    } else {
+        for (size_t i = 0; i < rows * 2; i++) {
+            const size_t col = panel * TILE_COLUMNS + i % 2 * V16;
+            if (col < p->w->out)
+                rk_epilogue_put(p, row + i / 2, col, tile_value(p, col, sums + i),
+                                rk_way_of(p, col, V16));
+        }
+    }
 }
 
 /* The first steps of a pass would wait for the panel, which went through the first cache once

@@ -6,6 +6,7 @@
 
 typedef __m512 tile_acc;
 typedef __m512i tile_weights;
+#define TILE_INNER RK_FORM_BF16
 #define TILE_STEP 128
 
 static inline __m512i tile_load(const uint8_t *w, size_t half)
@@ -19,7 +20,7 @@ static inline __m512 tile_mac(__m512 acc, const uint8_t *x, __m512i w)
     return _mm512_dpbf16_ps(acc, (__m512bh)pair, (__m512bh)w);
 }
 
-#define tile_put(product, row, col, acc) rk_epilogue_f32(product, row, col, *(acc))
+#define tile_value(product, col, acc) rk_value_f32(product, col, *(acc))
 
 #include "compute/avx512/tile.h"
 

@@ -6,6 +6,7 @@
 
 typedef __m512i tile_acc;
 typedef __m512i tile_weights;
+#define TILE_INNER RK_FORM_U8
 #define TILE_STEP 128
 
 static inline __m512i tile_load(const uint8_t *w, size_t half)
@@ -18,10 +19,10 @@ static inline __m512i tile_mac(__m512i acc, const uint8_t *x, __m512i w)
     return _mm512_dpbusd_epi32(acc, _mm512_set1_epi32(*(const int32_t *)(const void *)x), w);
 }
 
-#define tile_put(product, row, col, acc)                                                       \
-    rk_epilogue_s32(product, row, col,                                                         \
-                    _mm512_cvtepi32_ps(_mm512_sub_epi32(                                       \
-                        *(acc), _mm512_loadu_si512((product)->w->comp + (col)))))
+#define tile_value(product, col, acc)                                                          \
+    rk_value_s32(product, col,                                                                 \
+                 _mm512_cvtepi32_ps(_mm512_sub_epi32(                                          \
+                     *(acc), _mm512_loadu_si512((product)->w->comp + (col)))))
 
 #include "compute/avx512/tile.h"
 
