@@ -19,14 +19,15 @@ import smsa
 ROUNDS = 1 if settings.QUICK else settings.ROUNDS
 EVERY = 12 if settings.QUICK else 1    # of the test rows
 TURN_SECONDS = 900
+LOADS = 3 if settings.QUICK else 9     # processes that open Ringkas's file; their median counts
 WORK = runtime_models.WORK
 ABOUT = (
     "IndoBERT-base, {layers} layers, random weights; {rows} test rows of SmSA, {tokens} tokens, {rounds} "
     "round(s). Ids in memory to logits in memory. Batch 1: each row at its own length; calls of {call}: rows "
     "sorted by length, padded to the longest of the call by the peers, never padded by Ringkas "
     "(tests/probe/infer_speed.c, through the public interface). Load: to the first answer, files in the page "
-    "cache; start of the process and imports are not in it. Resident, after that answer: of Ringkas the "
-    "whole process, of the others what it grew by.")
+    "cache; start of the process and imports are not in it; of Ringkas the median of {loads} processes. "
+    "Resident, after that answer: of Ringkas the whole process, of the others what it grew by.")
 PROBE = settings.RINGKAS.parent / "probe" / "infer_speed"
 
 
@@ -78,6 +79,15 @@ def warm_pages(engine):
                     pass
 
 
+def loads(engine, machine):
+    """Milliseconds to the first answer, of processes that do nothing else."""
+    one = WORK / "one.ids"
+    one.write_text((WORK / "run.ids").read_text(encoding="ascii").splitlines()[0] + "\n", encoding="ascii")
+    command = [PROBE, WORK / wanted.FILES[engine.step][0], engine.option, settings.THREADS, one, one, 1]
+    texts = [measure.run(command, machine, log=WORK / "turn.log")[0] for _ in range(LOADS)]
+    return [json.loads(text)["load_ms"] for text in texts]
+
+
 def turn(engine, rows, machine):
     """One process's measurement as figures, its logits held to torch's."""
     file = WORK / wanted.FILES[engine.step][0]
@@ -93,6 +103,9 @@ def turn(engine, rows, machine):
     figures = {"p50_ms": measure.quantile(answer["ms"], 0.5), "p95_ms": measure.quantile(answer["ms"], 0.95),
                "load_ms": answer["load_ms"], "resident_bytes": answer["resident_bytes"],
                "precision": answer.get("precision")}
+    if engine.tool == "ringkas":
+        figures["loads_ms"] = loads(engine, machine)
+        figures["load_ms"] = statistics.median(figures["loads_ms"])
     if "seconds" in answer:
         figures["rows_per_s"] = len(rows.ids) / answer["seconds"]
         figures["gflops"] = 1e-9 * rows.flop / answer["seconds"]
@@ -171,7 +184,7 @@ def main():
     ours_wrong = judge(found)
     lines = runtime_tables.lines(found)
     about = textwrap.fill(ABOUT.format(layers=indobert.LAYERS, rows=len(rows.ids), rounds=ROUNDS,
-                                       tokens=sum(map(len, rows.ids)), call=wanted.CALL), 110)
+                                       tokens=sum(map(len, rows.ids)), call=wanted.CALL, loads=LOADS), 110)
     parts = [about, runtime_tables.engines(found), runtime_tables.program(found),
              report.table(runtime_tables.LINE_HEADS, [line["cells"] for line in lines])]
     record = {"rounds": ROUNDS, "rows": len(rows.ids), "tokens": sum(map(len, rows.ids)),

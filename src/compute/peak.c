@@ -21,7 +21,8 @@ static double now(void)
 
 typedef struct product {
     rk_form form;
-    void *x, *w; /* [SIDE, SIDE] of the form's type */
+    void *x, *w; /* [SIDE, SIDE] of the form's type; rows of x lie as the engine's do */
+    size_t stride;
     float *y;
     rk_matmul *mm;
     rk_packed *packed;
@@ -29,14 +30,14 @@ typedef struct product {
 
 static rk_status run_matmul(const product *p, rk_error *err)
 {
-    return rk_matmul_run(p->mm, p->y, SIDE, false, (rk_operand){p->x, SIDE, false},
+    return rk_matmul_run(p->mm, p->y, SIDE, false, (rk_operand){p->x, p->stride, false},
                          (rk_operand){p->w, SIDE, true}, NULL, SIDE, SIDE, SIDE,
                          p->form == RK_FORM_BF16 ? RK_DT_BF16 : RK_DT_F32, err);
 }
 
 static rk_status run_packed(const product *p, rk_error *err)
 {
-    const rk_matrix x = {p->x, SIDE, p->form, 1.0f, 0};
+    const rk_matrix x = {p->x, p->stride, p->form, 1.0f, 0};
     const rk_epilogue e = {.act = RK_PACKED_LINEAR, .y = {p->y, SIDE, RK_FORM_F32, 1.0f, 0}};
 
     (void)err;
@@ -77,7 +78,8 @@ static void fill(void *data, rk_form form, size_t n, uint32_t seed)
 static rk_status make(product *p, rk_error *err)
 {
     const size_t n = (size_t)SIDE * SIDE, item = rk_form_size(p->form);
-    const rk_matrix x = {NULL, SIDE, p->form, 1.0f, 0};
+    const size_t stride = rk_form_stride(p->form, SIDE);
+    const rk_matrix x = {NULL, stride, p->form, 1.0f, 0};
     rk_weight w = {.type = p->form == RK_FORM_U8     ? RK_DT_I8
                            : p->form == RK_FORM_BF16 ? RK_DT_BF16
                                                      : RK_DT_F32,
@@ -87,11 +89,12 @@ static rk_status make(product *p, rk_error *err)
                    .in_step = 1};
     rk_status st = RK_OK;
 
-    p->x = rk_alloc_aligned(n, item);
+    p->stride = stride;
+    p->x = rk_alloc_aligned(SIDE * stride, item);
     p->w = rk_alloc_aligned(n, item);
     p->y = rk_alloc_aligned(n, sizeof *p->y);
     if (!p->x || !p->w || !p->y) return rk_fail(err, RK_E_MEMORY, "out of memory");
-    fill(p->x, p->form, n, 1);
+    fill(p->x, p->form, SIDE * stride, 1);
     fill(p->w, p->form, n, 2);
     if (item == 1) {
         w.scale = p->y; /* any numbers */

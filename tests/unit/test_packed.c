@@ -378,7 +378,7 @@ static void test_epilogue(void **state)
             assert_memory_equal(first, y, sizeof y);
             for (size_t i = 0; i < ROWS * OUT; i++) {
                 const double want = act(e.act, plain[i]) + add[i];
-                assert_true(fabs(y[i] - want) <= 7e-7 + 3e-7 * (fabs(want) + fabs(plain[i])));
+                assert_true(fabs(y[i] - want) <= 4e-7 + 3e-7 * (fabs(want) + fabs(plain[i])));
             }
             e.add = NULL;
             e.y = (rk_matrix){ .data = codes, .stride = STRIDE, .form = RK_FORM_U8,
