@@ -10,7 +10,7 @@
 /* An embedding table [rows, width]: floats, halves, bfloat16, or codes with a scale for each row.
  */
 typedef struct rk_table {
-    const void *data;      /* aligned to its type */
+    const void *data;      /* aligned to its type; in a source maybe not */
     rk_dtype type;         /* F32, F16, BF16 or I8 */
     size_t rows, width;
     const float *scale;    /* I8: [rows] */

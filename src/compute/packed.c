@@ -156,14 +156,13 @@ static void pack_sums(int32_t *comp, const int8_t *panel, size_t depth, size_t s
                       size_t nr, int32_t zero)
 {
     for (size_t c = 0; c < columns; c++) comp[c] = 0;
-    for (size_t i = 0; i < depth; i += side, panel += nr * side) {
-        if (side == 4) {
+    if (side == 4)
+        for (size_t i = 0; i < depth; i += side, panel += nr * side)
             add_quads(comp, panel, columns);
-            continue;
-        }
-        for (size_t c = 0; c < columns; c++)
-            for (size_t s = 0; s < side; s++) comp[c] += panel[c * side + s];
-    }
+    else
+        for (size_t i = 0; i < depth; i += side, panel += nr * side)
+            for (size_t c = 0; c < columns; c++)
+                for (size_t s = 0; s < side; s++) comp[c] += panel[c * side + s];
     for (size_t c = 0; c < columns; c++) comp[c] *= zero;
 }
 

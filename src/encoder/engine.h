@@ -55,9 +55,10 @@ typedef struct rk_source {
     uint64_t bytes;               /* of the file; 0: weights have no file that they could share */
 } rk_source;
 
-/* A graph may name one matrix in many layers, which have a copy each once packed.
- * RK_E_UNSUPPORTED where packed bytes are past any sharing that a model is known for. */
-rk_status rk_source_fits(const rk_source *s, size_t packed, rk_error *err);
+/* A graph may name one matrix in many layers, each of which has a copy when it is recognised or
+ * packed. RK_E_UNSUPPORTED where copies of so many bytes, made from a file of `file` bytes (0: any
+ * will do), are past any sharing that a model is known for. */
+rk_status rk_copies_fit(uint64_t file, size_t copies, const char *path, rk_error *err);
 
 /* Packs and copies everything. RK_E_UNSUPPORTED: bf16 asked of an INT8 model or of a processor that
  * has none. */

@@ -14,6 +14,7 @@ typedef struct rk_walk {
     rk_error *err;
     void **owned;                 /* repacked tensors and widened constants */
     size_t owns, room;
+    size_t copied;                /* bytes ever in owned */
     const char *mask;             /* the mask value of the first layer met; shared by all */
     rk_feed *feeds;               /* [graph inputs] */
     rk_example *example[2];       /* of two shapes, that no fixed size fits both */
@@ -30,8 +31,9 @@ void rk_walk_close(rk_walk *w);
 
 /* RK_E_UNSUPPORTED: the node that makes `value` (or the value itself) and what was wanted there. */
 rk_status rk_walk_misfit(const rk_walk *w, const char *value, const char *wanted);
+/* RK_E_MEMORY; or RK_E_UNSUPPORTED where copies of weights are past all measure. */
 rk_status rk_walk_memory(const rk_walk *w);
-/* Zeroed memory that lives until rk_walk_close; NULL when out of memory. */
+/* Zeroed memory that lives until rk_walk_close; NULL as rk_walk_memory tells. */
 void *rk_walk_alloc(rk_walk *w, size_t count, size_t size);
 
 /* The node whose first output the value is; NULL for none. */

@@ -118,8 +118,8 @@ static rk_status grow(rk_engine *e, size_t tokens, size_t rows, size_t length, s
 }
 
 /* ---- steps: every thread calls each with the same arguments. Where threads have tokens of their
- * own, what one writes in a step it alone reads in the next; else each step ends at a barrier. ----
- */
+ * own, what one writes in a step it alone reads in the next, but for attention, before and after
+ * which all meet; else each step ends at a barrier. ---- */
 
 static void meet(void)
 {
@@ -158,13 +158,27 @@ static size_t share(const chunk *c, size_t n, size_t thread)
     return n * thread / c->threads;
 }
 
-static void product(const chunk *c, const rk_engine_linear *l, const rk_matrix *x, size_t rows,
-                    const rk_epilogue *e)
+static void run_product(const chunk *c, const rk_engine_linear *l, const rk_matrix *x,
+                        size_t rows, const rk_epilogue *e)
 {
     if (c->by_tokens)
         rk_packed_run_rows(l->w, x, share(c, rows, c->thread), share(c, rows, c->thread + 1), e);
     else rk_packed_run(l->w, x, rows, e, c->thread, c->threads);
+}
+
+static void product(const chunk *c, const rk_engine_linear *l, const rk_matrix *x, size_t rows,
+                    const rk_epilogue *e)
+{
+    run_product(c, l, x, rows, e);
     meet_unless_own(c);
+}
+
+/* For attention, which reads whole rows, whosever tokens they are. */
+static void product_for_all(const chunk *c, const rk_engine_linear *l, const rk_matrix *x,
+                            size_t rows, const rk_epilogue *e)
+{
+    run_product(c, l, x, rows, e);
+    meet();
 }
 
 /* LayerNorm of x [rows, hidden] in place, and the same in the form of `other` where that is not
@@ -280,16 +294,16 @@ static void layer(const chunk *c, const rk_engine_layer *l, const rk_matrix *nex
     const rk_matrix context = matrix(s->context, &l->attn.input, hidden);
     const rk_epilogue plain = { .y = qkv };
 
-    product(c, &l->qkv, &x, c->tokens, &plain);
-    if (c->by_tokens) meet(); /* a row may be two threads' */
+    product_for_all(c, &l->qkv, &x, c->tokens, &plain);
     attention(c, &at, false, &context);
     feed_forward(c, l, s->hidden, s->input, c->tokens, next);
 }
 
 /* The classifier reads the first token of a row only, so the last layer computes the rest for none
- * but it: exact, since there a token's output needs nothing of the others but keys and values. Its
- * rows are few, and threads share their outputs. */
-static void last_layer(const chunk *c, const rk_engine_layer *l, const rk_matrix *next)
+ * but it: exact, since there a token's output needs nothing of the others but keys and values.
+ * `few` is c with outputs shared, as those rows are few. */
+static void last_layer(const chunk *c, const chunk *few, const rk_engine_layer *l,
+                       const rk_matrix *next)
 {
     const rk_engine_scratch *s = &c->e->scratch;
     const size_t hidden = c->e->config.hidden, d = hidden / c->e->config.heads;
@@ -302,11 +316,7 @@ static void last_layer(const chunk *c, const rk_engine_layer *l, const rk_matrix
     const heads heads_at = { .q = s->query, .k = s->qkv, .v = s->qkv + d, .q_stride = stride,
                              .kv_stride = kv.stride, .q_step = d, .kv_step = 2 * d };
 
-    chunk few = *c;
-
-    few.by_tokens = false;
-    product(c, &l->kv, &x, c->tokens, &to_kv);
-    if (c->by_tokens) meet();
+    product_for_all(c, &l->kv, &x, c->tokens, &to_kv);
 #pragma omp for schedule(static)
     for (size_t r = 0; r < c->rows; r++) {
         const size_t at = c->starts[r] - c->starts[0];
@@ -314,9 +324,9 @@ static void last_layer(const chunk *c, const rk_engine_layer *l, const rk_matrix
         if (x.form != RK_FORM_F32)
             memcpy((char *)first_x.data + r * bytes, (char *)x.data + at * bytes, bytes);
     }
-    product(&few, &l->q, &first_x, c->rows, &to_query);
+    product(few, &l->q, &first_x, c->rows, &to_query);
     attention(c, &heads_at, true, &context);
-    feed_forward(&few, l, s->first, s->first_input, c->rows, next);
+    feed_forward(few, l, s->first, s->first_input, c->rows, next);
 }
 
 /* Threads share outputs here. */
@@ -352,14 +362,14 @@ static void forward(const chunk *c)
     const rk_matrix first = input_of(&e->pooler, s->first_input, s->first);
     rk_matrix next = input_of(ask, s->input, s->hidden);
 
+    few.by_tokens = false;
     embed(c, &next);
     for (size_t i = 0; i + 1 < layers; i++) {
         ask = i + 2 < layers ? &e->layer[i + 1].qkv : &e->layer[i + 1].kv;
         next = input_of(ask, s->input, s->hidden);
         layer(c, &e->layer[i], &next);
     }
-    last_layer(c, &e->layer[layers - 1], &first);
-    few.by_tokens = false;
+    last_layer(c, &few, &e->layer[layers - 1], &first);
     head(&few, &first);
 }
 

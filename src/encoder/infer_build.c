@@ -49,14 +49,14 @@ static bool same_input(const rk_source_linear *a, const rk_source_linear *b)
            a->input.zero == b->input.zero && a->input.scale == b->input.scale;
 }
 
-rk_status rk_source_fits(const rk_source *s, size_t packed, rk_error *err)
+rk_status rk_copies_fit(uint64_t file, size_t copies, const char *path, rk_error *err)
 {
     enum { SHARES = 40, FREE = 64 << 20 }; /* ALBERT has 12 layers of the same weights */
 
-    if (!s->bytes || packed <= FREE || (packed - FREE) / SHARES <= s->bytes) return RK_OK;
+    if (!file || copies <= FREE || (copies - FREE) / SHARES <= file) return RK_OK;
     return rk_fail(err, RK_E_UNSUPPORTED,
-                   "%s: its layers share weights; packed they are more than %d times the file",
-                   s->path, SHARES);
+                   "%s: its layers share weights; each with its own they are more than %d times "
+                   "the file", path, SHARES);
 }
 
 /* Packs `parts` Linears of the same input as one, in `turns` turns: each turn has the next rows of
@@ -86,7 +86,7 @@ static rk_status pack(rk_engine *e, rk_engine_linear *out, const rk_source *s,
     rk_free(w);
     if (st) return rk_fail_prefix(err, st, "%s: %s: ", s->path, what);
     e->bytes += rk_packed_bytes(out->w);
-    return rk_source_fits(s, e->bytes, err);
+    return rk_copies_fit(s->bytes, e->bytes, s->path, err);
 }
 
 static rk_status pack_one(rk_engine *e, rk_engine_linear *out, const rk_source *s,

@@ -99,7 +99,7 @@ static rk_status pack(rk_foreign_linear *out, const rk_source *s, const rk_sourc
     rk_free(ones);
     if (st) return rk_fail_prefix(err, st, "%s: %s: ", s->path, what);
     *bytes += rk_packed_bytes(out->w);
-    return rk_source_fits(s, *bytes, err);
+    return rk_copies_fit(s->bytes, *bytes, s->path, err);
 }
 
 static rk_status check_rounding(const rk_source *s, const rk_source_layer *l, rk_error *err)

@@ -114,6 +114,7 @@ static rk_status split_table(rk_walk *w, rk_table *out, const char *codes, const
 {
     rk_tensor c, s;
     bool found;
+    float *scale;
     rk_status st = rk_walk_constant(w, &c, &found, codes);
 
     if (!st && found) st = rk_walk_constant(w, &s, &found, scales);
@@ -121,8 +122,11 @@ static rk_status split_table(rk_walk *w, rk_table *out, const char *codes, const
     if (!found || c.rank != 2 || c.type != RK_DT_I8 || s.type != RK_DT_F32 ||
         s.bytes != c.dim[0] * sizeof(float))
         return rk_walk_misfit(w, codes, "int8 codes [rows, width] and float scales [rows, 1]");
+    scale = rk_walk_alloc(w, c.dim[0], sizeof *scale); /* the file may have them at any byte */
+    if (!scale) return rk_walk_memory(w);
+    memcpy(scale, s.data, s.bytes);
     *out = (rk_table){
-        .data = c.data, .type = RK_DT_I8, .rows = c.dim[0], .width = c.dim[1], .scale = s.data};
+        .data = c.data, .type = RK_DT_I8, .rows = c.dim[0], .width = c.dim[1], .scale = scale};
     return RK_OK;
 }
 

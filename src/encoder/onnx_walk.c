@@ -36,7 +36,16 @@ rk_status rk_walk_misfit(const rk_walk *w, const char *value, const char *wanted
 
 rk_status rk_walk_memory(const rk_walk *w)
 {
+    const rk_status st = rk_copies_fit(w->m->bytes, w->copied, w->m->shown, w->err);
+    if (st) return st;
     return rk_fail(w->err, RK_E_MEMORY, "%s: out of memory", w->m->shown);
+}
+
+/* Whether so many bytes more may be copied. */
+static bool may_copy(rk_walk *w, size_t bytes)
+{
+    return rk_add(&w->copied, w->copied, bytes) &&
+           rk_copies_fit(w->m->bytes, w->copied, w->m->shown, NULL) == RK_OK;
 }
 
 /* Takes p; NULL where p is or where the list cannot grow. */
@@ -58,6 +67,9 @@ static void *own(rk_walk *w, void *p)
 
 void *rk_walk_alloc(rk_walk *w, size_t count, size_t size)
 {
+    size_t bytes;
+
+    if (!rk_mul(&bytes, count, size) || !may_copy(w, bytes)) return NULL;
     return own(w, rk_calloc(count ? count : 1, size));
 }
 
@@ -134,6 +146,10 @@ rk_status rk_walk_constant(rk_walk *w, rk_tensor *out, bool *found, const char *
     if (!t) return RK_OK;
     st = rk_onnx_tensor(out, &owned, t, w->m->shown, w->err);
     if (st || !owned) return st;
+    if (!may_copy(w, out->bytes)) {
+        rk_free(owned);
+        return rk_walk_memory(w);
+    }
     return own(w, owned) ? RK_OK : rk_walk_memory(w);
 }
 

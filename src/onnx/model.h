@@ -34,9 +34,10 @@ rk_status rk_onnx_open(rk_onnx **out, const char *path, rk_error *err);
 /* The same from memory; `path` only names it. */
 rk_status rk_onnx_parse(rk_onnx **out, const void *bytes, size_t size, const char *path,
                         rk_error *err);
-/* Both again for a caller that only reads the tree: raw data of RK_STORED_MIN bytes or more
- * (store.h) is not copied. It stays in the mapped file, or in `bytes`, which the caller keeps as
- * they are until rk_onnx_close. */
+/* Both again for a caller that only reads the tree, of which nothing may be freed or replaced:
+ * large matrices are not copied. They stay, at any alignment, in the mapped file, or in `bytes`,
+ * which the caller keeps as they are until rk_onnx_close. The file must not be cut meanwhile:
+ * another one takes its place by rename. */
 rk_status rk_onnx_view(rk_onnx **out, const char *path, rk_error *err);
 rk_status rk_onnx_borrow(rk_onnx **out, const void *bytes, size_t size, const char *path,
                          rk_error *err);

@@ -371,8 +371,8 @@ void rk_store_close(rk_onnx *m)
 
 enum { LENT_MIN = 1 << 16 };
 
-/* Only what weights are made of is lent, and its reader minds that it may lie at any byte; the rest
- * is copied, to where its type wants it. */
+/* Only what weights are made of is lent, and readers of those expect them at any byte; the rest is
+ * copied, to where its type wants it. */
 static bool lendable(const Onnx__TensorProto *t, uint64_t bytes)
 {
     const rk_dtype type = rk_onnx_dtype(t->data_type);

@@ -279,36 +279,6 @@ static void memory(void **state)
     assert_int_equal(rk_mem_fail_at(SIZE_MAX, false), 3);
 }
 
-/* Pieces of all sizes are apart, aligned, and end with the pool. */
-static void pool(void **state)
-{
-    enum { COUNT = 60 };
-    unsigned char *piece[COUNT];
-    size_t bytes[COUNT];
-    rk_pool *p = rk_pool_new();
-
-    (void)state;
-    assert_non_null(p);
-    for (size_t i = 0; i < COUNT; i++) {
-        bytes[i] = i % 20 == 19 ? (size_t)3 << 20 : i * i * 41;
-        piece[i] = rk_pool_take(p, bytes[i]);
-        assert_non_null(piece[i]);
-        assert_int_equal((uintptr_t)piece[i] % 64, 0);
-        memset(piece[i], (int)i, bytes[i]);
-    }
-    for (size_t i = 0; i < COUNT; i++)
-        for (size_t k = 0; k < bytes[i]; k++)
-            if (piece[i][k] != i) fail_msg("piece %zu", i);
-    assert_null(rk_pool_take(p, SIZE_MAX));
-    assert_null(rk_pool_take(p, SIZE_MAX / 2));
-    rk_mem_fail_at(1, false);    /* a block's data; the pool goes on after it */
-    assert_null(rk_pool_take(p, (size_t)300 << 20));
-    rk_mem_fail_at(SIZE_MAX, false);
-    assert_non_null(rk_pool_take(p, 1));
-    rk_pool_free(p);
-    rk_pool_free(NULL);
-}
-
 /* ---- JSON ---- */
 
 static rk_status parse(const char *text, rk_error *err)
@@ -602,7 +572,6 @@ int main(void)
         cmocka_unit_test(utf8_round_trip), cmocka_unit_test(utf8_bad), cmocka_unit_test(quote),
         cmocka_unit_test(fail_lines), cmocka_unit_test(buffer),
         cmocka_unit_test(buffer_out_of_memory), cmocka_unit_test(memory),
-        cmocka_unit_test(pool),
         cmocka_unit_test(json_refused), cmocka_unit_test(json_grammar),
         cmocka_unit_test(json_large), cmocka_unit_test(json_depth),
         cmocka_unit_test(json_fields), cmocka_unit_test(json_round_trip),

@@ -56,15 +56,14 @@ static void test_no_memory(void **state)
 /* Weights that many layers name have a copy in each. */
 static void test_shared_weights(void **state)
 {
-    const rk_source file = { .path = "m.onnx", .bytes = 1000 }, none = { .path = "folder" };
     const size_t most = ((size_t)64 << 20) + 40 * 1000;
     rk_error err;
 
     (void)state;
-    assert_int_equal(rk_source_fits(&file, most, &err), RK_OK);
-    assert_int_equal(rk_source_fits(&file, most + 40, &err), RK_E_UNSUPPORTED);
+    assert_int_equal(rk_copies_fit(1000, most, "m.onnx", &err), RK_OK);
+    assert_int_equal(rk_copies_fit(1000, most + 40, "m.onnx", &err), RK_E_UNSUPPORTED);
     assert_non_null(strstr(err.message, "m.onnx: its layers share weights"));
-    assert_int_equal(rk_source_fits(&none, SIZE_MAX, &err), RK_OK);
+    assert_int_equal(rk_copies_fit(0, SIZE_MAX, "folder", &err), RK_OK);
 }
 
 int main(void)

@@ -48,12 +48,7 @@ static __attribute__((noinline)) void tile_finish(const rk_product *p, size_t ro
     } else if (way.whole && way.act == inner.act && !way.add && way.form == inner.form) {
         finish_as(p, row, rows, panel, sums, inner);
     } else {
-        for (size_t i = 0; i < rows * 2; i++) {
-            const size_t col = panel * TILE_COLUMNS + i % 2 * V16;
-            if (col < p->w->out)
-                rk_epilogue_put(p, row + i / 2, col, tile_value(p, col, sums + i),
-                                rk_way_of(p, col, V16));
-        }
+        finish_as(p, row, rows, panel, sums, way);
     }
 }
 

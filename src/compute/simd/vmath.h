@@ -30,8 +30,8 @@ V16_INLINE v16 v16_exp(v16 x)
 
 /* x Phi(x) = x / 2 + |x| (Phi(|x|) - 1/2), Phi the normal distribution. The bracket by eight
  * polynomials of degree 5 in t = 7 |x| / 5.5 about the whole numbers 0 to 7, each minimax weighted
- * by |x|, with t clamped at 7, where the bracket is 1/2 exactly. Within 3.7e-7 absolute (the
- * rounding of x Phi(x) itself is 2.4e-7 at 6), exact beyond 5.5. */
+ * by |x|, with t clamped at 7, where the bracket is 1/2 exactly. Within 3.8e-7 absolute (the
+ * rounding of x Phi(x) itself is 2.4e-7 at 6); 0 or x beyond 5.5. */
 V16_INLINE v16 v16_gelu(v16 x)
 {
     /* of t^0 to t^5 */
