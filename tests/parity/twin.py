@@ -57,6 +57,7 @@ class Twin:
         self.whole, self.last = whole, f"layer.{config['num_hidden_layers'] - 1}."
         self.dtype, self.cache = dtype, {}
         self.keep, self.rate, self.at, self.pair = keep, rate, 0, 0
+        self.in_order = False
 
     def weight(self, name):
         if name not in self.cache:
@@ -97,8 +98,19 @@ class Twin:
         scale, zero = self.ranges[name]
         return (learned_u8 if torch.is_tensor(scale) else fake_u8)(x, scale, zero)
 
+    def product(self, a, b):
+        """a @ b; with in_order the terms are added one by one, each in one rounding, as a processor with
+        fused multiplication does it without cutting the sum in pieces."""
+        if not self.in_order:
+            return a @ b
+        total = torch.zeros(*a.shape[:-1], b.shape[-1], dtype=a.dtype)
+        for k in range(a.shape[-1]):
+            term = a[..., :, k : k + 1].double() * b[..., k : k + 1, :].double()
+            total = (term + total).to(a.dtype)
+        return total
+
     def linear(self, name, x):
-        return self.r(x @ self.weight(name + ".weight").T + self.weight(name + ".bias"))
+        return self.r(self.product(x, self.weight(name + ".weight").T) + self.weight(name + ".bias"))
 
     def norm(self, name, x):
         return self.r(torch.nn.functional.layer_norm(
@@ -112,10 +124,10 @@ class Twin:
         q_in = self.site(f"{at}.attention.self.input", x)
         q, k, v = (self.linear(f"{at}.attention.self.{w}", q_in).view(n, heads, -1).transpose(0, 1)
                    for w in ("query", "key", "value"))
-        s = self.r((q / math.sqrt(h // heads)) @ k.transpose(1, 2))
+        s = self.r(self.product(q / math.sqrt(h // heads), k.transpose(1, 2)))
         p = self.r(torch.softmax(s, -1))
         p = self.drop_probs(i, p)
-        ctx = self.r((p @ v).transpose(0, 1).reshape(n, h))
+        ctx = self.r(self.product(p, v).transpose(0, 1).reshape(n, h))
         ctx = self.site(f"{at}.attention.output.dense.input", ctx)
         a = self.norm(f"{at}.attention.output.LayerNorm",
                       self.r(self.drop(f"keep.{i}.1", self.linear(f"{at}.attention.output.dense", ctx)) + x))
