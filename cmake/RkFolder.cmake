@@ -55,7 +55,7 @@ function(rk_compute_levels)
     # Inference gives the same bits at every level: there a*b+c is fused where the source says so.
     file(GLOB exact CONFIGURE_DEPENDS ${dir}/simd/infer_*.c ${dir}/ref/*.c)
     set_source_files_properties(${exact} PROPERTIES COMPILE_OPTIONS -ffp-contract=off)
-    # Its loops over a panel are most of the time that a model takes to open.
+    # Its loops over a panel are a good part of the time that a model takes to open.
     set_source_files_properties(${dir}/packed.c PROPERTIES
         COMPILE_OPTIONS $<IF:$<BOOL:${RK_SANITIZE}>,-O1,-O3>)
     if(simd)

@@ -109,7 +109,7 @@ rk_pool *rk_pool_new(void)
     return p;
 }
 
-/* What is never touched of a block is hardly resident: the rest of one page. */
+/* Of what is never touched of a block, no more than the rest of one page becomes resident. */
 static pool_block *pool_block_new(size_t size)
 {
     pool_block *b = rk_calloc(1, sizeof *b);

@@ -15,9 +15,8 @@ void rk_free(void *p); /* for all of the above; takes NULL */
 void *rk_alloc_aligned(size_t count, size_t size);
 void rk_free_aligned(void *p);
 
-/* Memory for what lives as long as each other, beside each other; past the first MiB it asks for
- * huge pages.
- * Not for several threads at once. */
+/* Memory for what lives as long as each other, side by side; past the first MiB it asks for huge
+ * pages. Not for several threads at once. */
 typedef struct rk_pool rk_pool;
 rk_pool *rk_pool_new(void);
 void *rk_pool_take(rk_pool *p, size_t bytes);   /* as rk_alloc_aligned; freed with the pool */

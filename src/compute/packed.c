@@ -109,8 +109,8 @@ DEFINE_PACK(pack_u32, uint32_t, uint32_t, SAME)
 DEFINE_PACK(pack_bf16_f32, uint16_t, float, rk_bf16_from_f32)
 DEFINE_PACK(pack_bf16_f16, uint16_t, uint16_t, bf16_of_f16)
 
-/* Four rows of in [in, out] at a time into the quads that integer kernels want: most of the time
- * that a model takes to open. Whole words, so that compilers do several columns at once. */
+/* Four rows of in [in, out] at a time into the quads that integer kernels want, as whole
+ * words, so that compilers do several columns at once. */
 static void pack_quads(uint8_t *restrict out, const rk_weight *w, size_t n, size_t columns,
                        const rk_packed_kernel *k)
 {

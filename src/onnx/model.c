@@ -36,7 +36,7 @@ void rk_onnx_close(rk_onnx *m)
     rk_store_close(m);
     rk_store_give_back(m);
     rk_onnx_free(m->proto);
-    rk_map_close(&m->view);
+    if (m->mapped) rk_map_close(&m->lent);
     rk_free(m->shown);
     rk_free(m);
 }
@@ -176,7 +176,7 @@ rk_status rk_onnx_view(rk_onnx **out, const char *path, rk_error *err)
     *out = NULL;
     if (!st) st = rk_onnx_borrow(out, map.data, map.size, path, err);
     if (st) rk_map_close(&map);
-    else (*out)->view = map;
+    else (*out)->mapped = true;
     return st;
 }
 

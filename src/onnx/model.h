@@ -7,6 +7,7 @@
 #ifndef RK_ONNX_MODEL_H
 #define RK_ONNX_MODEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,7 +22,7 @@ typedef struct rk_onnx {
     uint64_t bytes;               /* of the files it came from; 0 for a new model */
     struct rk_store *store;       /* where data that is not in the tree lies (store.h), or NULL */
     rk_map lent;                  /* bytes that raw data of the tree points into, not its own */
-    rk_map view;                  /* the file they are of, mapped; empty: they are the caller's */
+    bool mapped;                  /* lent is a file's, unmapped with the model; else the caller's */
 } rk_onnx;
 
 /* Loads a file of less than 2 GiB. RK_E_FORMAT: not ONNX (says what it looks like), damaged (names

@@ -62,6 +62,14 @@ static Onnx__StringStringEntryProto *entry_new(const rk_stored *s)
     return NULL;
 }
 
+static void drop_entries(Onnx__TensorProto *t)
+{
+    for (size_t i = 0; i < t->n_external_data; i++) rk_onnx_free(t->external_data[i]);
+    rk_free(t->external_data);
+    t->external_data = NULL;
+    t->n_external_data = 0;
+}
+
 /* The mark instead of what the tensor said of its place. */
 static bool mark(Onnx__TensorProto *t, const rk_stored *s)
 {
@@ -73,8 +81,7 @@ static bool mark(Onnx__TensorProto *t, const rk_stored *s)
         rk_free(list);
         return false;
     }
-    for (size_t i = 0; i < t->n_external_data; i++) rk_onnx_free(t->external_data[i]);
-    rk_free(t->external_data);
+    drop_entries(t);
     list[0] = e;
     t->external_data = list;
     t->n_external_data = 1;
@@ -399,10 +406,7 @@ static rk_status lend_one(Onnx__TensorProto *t, void *user)
         if (!data) return out_of_memory(a->m, a->err);
         memcpy(data, from, (size_t)s.bytes);
     }
-    rk_onnx_free(t->external_data[0]);
-    rk_free(t->external_data);
-    t->external_data = NULL;
-    t->n_external_data = 0;
+    drop_entries(t);
     t->has_data_location = 0;
     t->data_location = ONNX__TENSOR_PROTO__DATA_LOCATION__DEFAULT;
     t->has_raw_data = 1;

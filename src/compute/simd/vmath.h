@@ -34,7 +34,7 @@ V16_INLINE v16 v16_exp(v16 x)
  * rounding of x Phi(x) itself is 2.4e-7 at 6); 0 or x beyond 5.5. */
 V16_INLINE v16 v16_gelu(v16 x)
 {
-    /* of t^0 to t^5 */
+    /* of r^0 to r^5, r the distance from the whole number */
     static const float C[6][16] = {
         { RK_TWICE(0.0f, 2.839822769e-01f, 4.419585168e-01f, 4.907920063e-01f,
                  4.991634488e-01f, 4.999572635e-01f, 4.999987781e-01f, 0.5f) },
