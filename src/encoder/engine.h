@@ -71,10 +71,19 @@ typedef struct rk_engine_linear {
     rk_matrix input;                /* form, scale and zero of its input; no data */
 } rk_engine_linear;
 
-/* The last layer has q and kv apart, since only the first token of a row asks there; the others
- * have all three in qkv. Outputs lie head by head: a head's query, key and value side by side. */
+/* Key and value of the one query that a row has in the last layer, without either for any token:
+ * q (K x + b) = (K^T q) x + q b, whose last term softmax does not see, and sum p (V x + b) =
+ * V (sum p x) + b. Each [heads], owned: K^T of a head and its V. */
+typedef struct rk_engine_folded {
+    rk_engine_linear *key, *value;
+} rk_engine_folded;
+
+/* The last layer has q apart, since only the first token of a row asks there, and either folded or
+ * kv; the others have all three in qkv. Outputs lie head by head: a head's query, key and value
+ * side by side. */
 typedef struct rk_engine_layer {
     rk_engine_linear qkv, q, kv;
+    rk_engine_folded folded;      /* empty where the products are of integers */
     rk_engine_linear attn, inter, out;
     float *norms;                 /* [4][hidden]: ln1 weight, bias, ln2 weight, bias; owned */
 } rk_engine_layer;
@@ -84,7 +93,8 @@ typedef struct rk_engine_scratch {
     size_t tokens, rows, length, threads;
     unsigned char *block;
     float *hidden;                /* [tokens]: the residual stream */
-    float *qkv;                   /* [tokens][heads][q, k, v][head size]; last layer: [k, v] */
+    float *qkv;                   /* [tokens][heads][q, k, v][head size]; last layer: [k, v], or
+                                   * where it is folded [2][rows][heads][hidden] */
     void *input;                  /* [tokens]: hidden as the next product wants it */
     void *context, *inner;        /* [tokens] */
     float *first, *query, *pooled;   /* [rows]: of the first tokens */

@@ -46,6 +46,17 @@ static size_t place(plan *p, size_t count, rk_form form, size_t width)
     return at;
 }
 
+/* Room for one or the other, of floats; they are not there at a time. */
+static size_t place_either(plan *p, size_t count, size_t width, size_t other, size_t other_width)
+{
+    const size_t at = place(p, count, RK_FORM_F32, width), end = p->bytes;
+
+    p->bytes = at;
+    place(p, other, RK_FORM_F32, other_width);
+    if (p->bytes < end) p->bytes = end;
+    return at;
+}
+
 static rk_form wider(rk_form a, rk_form b)
 {
     return rk_form_size(a) > rk_form_size(b) ? a : b;
@@ -62,7 +73,7 @@ static void widest(const rk_engine *e, rk_form *context, rk_form *inner, rk_form
         *context = wider(*context, l->attn.input.form);
         *inner = wider(*inner, l->out.input.form);
         *input = wider(*input, l->inter.input.form);
-        *input = wider(*input, l->qkv.w ? l->qkv.input.form : l->kv.input.form);
+        *input = wider(*input, l->qkv.w ? l->qkv.input.form : l->q.input.form);
     }
 }
 
@@ -71,6 +82,7 @@ static rk_status grow(rk_engine *e, size_t tokens, size_t rows, size_t length, s
 {
     rk_engine_scratch *s = &e->scratch;
     const size_t hidden = e->config.hidden, head = hidden / e->config.heads;
+    const bool folded = e->layer[e->config.layers - 1].folded.key;
     rk_form context, inner, input;
     plan p = { 0 };
     size_t at[10];
@@ -84,10 +96,10 @@ static rk_status grow(rk_engine *e, size_t tokens, size_t rows, size_t length, s
     widest(e, &context, &inner, &input);
     rk_free_aligned(s->block);
     memset(s, 0, sizeof *s);
-    s->attention_floats =
-        rk_form_stride(RK_FORM_F32, rk_infer_attention_floats(length, head));
+    s->attention_floats = rk_form_stride(
+        RK_FORM_F32, rk_infer_attention_floats(length, folded ? hidden : head));
     at[0] = place(&p, tokens, RK_FORM_F32, hidden);
-    at[1] = place(&p, tokens, RK_FORM_F32, 3 * hidden);
+    at[1] = place_either(&p, tokens, 3 * hidden, folded ? 2 * rows * e->config.heads : 0, hidden);
     at[2] = place(&p, tokens, input, hidden);
     at[3] = place(&p, tokens, context, hidden);
     at[4] = place(&p, tokens, inner, e->config.inner);
@@ -299,6 +311,106 @@ static void layer(const chunk *c, const rk_engine_layer *l, const rk_matrix *nex
     feed_forward(c, l, s->hidden, s->input, c->tokens, next);
 }
 
+/* The input of every row's first token, as floats and in the form of `to`; x holds those of all
+ * tokens, maybe as floats only. */
+static void take_first(const chunk *c, const rk_matrix *x, const rk_matrix *to)
+{
+    const rk_engine_scratch *s = &c->e->scratch;
+    const size_t hidden = c->e->config.hidden, stride = rk_form_stride(RK_FORM_F32, hidden);
+    const size_t bytes = x->stride * rk_form_size(x->form);
+
+#pragma omp for schedule(static)
+    for (size_t r = 0; r < c->rows; r++) {
+        const size_t at = c->starts[r] - c->starts[0];
+        memcpy(s->first + r * stride, s->hidden + at * stride, hidden * sizeof *s->first);
+        if (to->form != x->form) c->e->kernels->put(to, r, s->first + r * stride, hidden);
+        else if (to->form != RK_FORM_F32)
+            memcpy((char *)to->data + r * bytes, (char *)x->data + at * bytes, bytes);
+    }
+}
+
+/* Of every row [heads] lines of hidden values; this is line `head` of each. */
+static rk_matrix of_head(const chunk *c, const rk_matrix *lines, size_t head)
+{
+    rk_matrix m = *lines;
+
+    m.data = (char *)m.data + head * m.stride * rk_form_size(m.form);
+    m.stride *= c->e->config.heads;
+    return m;
+}
+
+/* The columns of a head in rows of all heads. */
+static rk_matrix columns_of(const chunk *c, const rk_matrix *x, size_t head)
+{
+    rk_matrix m = *x;
+
+    m.data = (char *)m.data + head * (c->e->config.hidden / c->e->config.heads) *
+                                  rk_form_size(m.form);
+    return m;
+}
+
+/* Attention of first tokens by rk_engine_folded: query [rows, hidden] to context. Here tokens are
+ * keys and values alike, and the heads of a row its queries. Products belong to threads by heads,
+ * between them rows and heads. */
+static void attend_folded(const chunk *c, const rk_engine_folded *f, const rk_matrix *query,
+                          const rk_matrix *context)
+{
+    const rk_engine_scratch *s = &c->e->scratch;
+    const size_t hidden = c->e->config.hidden, count = c->e->config.heads;
+    const size_t stride = rk_form_stride(RK_FORM_F32, hidden);
+    const size_t end = share(c, c->rows * count, c->thread + 1);
+    const rk_matrix asked = floats(s->qkv, hidden);
+    const rk_matrix mean = matrix(s->qkv + c->rows * count * stride, &f->value->input, hidden);
+
+    for (size_t h = share(c, count, c->thread); h < share(c, count, c->thread + 1); h++) {
+        const rk_matrix x = columns_of(c, query, h);
+        const rk_epilogue to = { .y = of_head(c, &asked, h) };
+        rk_packed_run_rows(f->key[h].w, &x, 0, c->rows, &to);
+    }
+    meet();
+    for (size_t i = share(c, c->rows * count, c->thread), n; i < end; i += n) {
+        const size_t row = i / count, first = c->starts[row] - c->starts[0];
+        const float *x = s->hidden + first * stride;
+        n = (row + 1) * count < end ? (row + 1) * count - i : end - i;
+        c->e->kernels->attention(
+            &(rk_infer_attention){
+                .q = s->qkv + i * stride, .k = x, .v = x, .q_stride = stride, .kv_stride = stride,
+                .queries = n, .length = c->starts[row + 1] - c->starts[row], .head_size = hidden,
+                .scale = 1.0f / sqrtf((float)(hidden / count)), .y = &mean, .y_row = i,
+                .scratch = s->attention + c->thread * s->attention_floats },
+            0);
+    }
+    meet();
+    for (size_t h = share(c, count, c->thread); h < share(c, count, c->thread + 1); h++) {
+        const rk_matrix x = of_head(c, &mean, h);
+        const rk_epilogue to = { .y = columns_of(c, context, h) };
+        rk_packed_run_rows(f->value[h].w, &x, 0, c->rows, &to);
+    }
+    meet();
+}
+
+/* Attention of first tokens with a key and a value of every token. */
+static void attend_all(const chunk *c, const rk_engine_layer *l, const rk_matrix *context)
+{
+    const rk_engine_scratch *s = &c->e->scratch;
+    const size_t hidden = c->e->config.hidden, d = hidden / c->e->config.heads;
+    const rk_matrix x = input_of(&l->kv, s->input, s->hidden);
+    const rk_matrix kv = floats(s->qkv, 2 * hidden);
+    const rk_epilogue to_kv = { .y = kv };
+    const heads at = { .q = s->query, .k = s->qkv, .v = s->qkv + d,
+                       .q_stride = rk_form_stride(RK_FORM_F32, hidden), .kv_stride = kv.stride,
+                       .q_step = d, .kv_step = 2 * d };
+
+    product_for_all(c, &l->kv, &x, c->tokens, &to_kv);
+    attention(c, &at, true, context);
+}
+
+/* What the last layer reads of all tokens: the residual stream itself where it is folded. */
+static rk_matrix last_input(const rk_engine_layer *l, const rk_engine_scratch *s, size_t hidden)
+{
+    return l->folded.key ? floats(s->hidden, hidden) : input_of(&l->kv, s->input, s->hidden);
+}
+
 /* The classifier reads the first token of a row only, so the last layer computes the rest for none
  * but it: exact, since there a token's output needs nothing of the others but keys and values.
  * `few` is c with outputs shared, as those rows are few. */
@@ -306,26 +418,20 @@ static void last_layer(const chunk *c, const chunk *few, const rk_engine_layer *
                        const rk_matrix *next)
 {
     const rk_engine_scratch *s = &c->e->scratch;
-    const size_t hidden = c->e->config.hidden, d = hidden / c->e->config.heads;
-    const rk_matrix x = input_of(&l->kv, s->input, s->hidden);
+    const size_t hidden = c->e->config.hidden;
+    const bool folded = l->folded.key;
+    const rk_matrix x = last_input(l, s, hidden);
     const rk_matrix first_x = input_of(&l->q, s->first_input, s->first);
-    const rk_matrix kv = floats(s->qkv, 2 * hidden), query = floats(s->query, hidden);
+    const rk_matrix float_query = floats(s->query, hidden);
+    const rk_matrix query = folded ? matrix(s->query, &l->q.input, hidden) : float_query;
     const rk_matrix context = matrix(s->context, &l->attn.input, hidden);
-    const rk_epilogue to_kv = { .y = kv }, to_query = { .y = query };
-    const size_t stride = query.stride, bytes = x.stride * rk_form_size(x.form);
-    const heads heads_at = { .q = s->query, .k = s->qkv, .v = s->qkv + d, .q_stride = stride,
-                             .kv_stride = kv.stride, .q_step = d, .kv_step = 2 * d };
+    const rk_epilogue to_query = { .y = query };
 
-    product_for_all(c, &l->kv, &x, c->tokens, &to_kv);
-#pragma omp for schedule(static)
-    for (size_t r = 0; r < c->rows; r++) {
-        const size_t at = c->starts[r] - c->starts[0];
-        memcpy(s->first + r * stride, s->hidden + at * stride, hidden * sizeof *s->first);
-        if (x.form != RK_FORM_F32)
-            memcpy((char *)first_x.data + r * bytes, (char *)x.data + at * bytes, bytes);
-    }
+    meet();
+    take_first(c, &x, &first_x);
     product(few, &l->q, &first_x, c->rows, &to_query);
-    attention(c, &heads_at, true, &context);
+    if (folded) attend_folded(c, &l->folded, &query, &context);
+    else attend_all(c, l, &context);
     feed_forward(few, l, s->first, s->first_input, c->rows, next);
 }
 
@@ -357,19 +463,18 @@ static void forward(const chunk *c)
     const rk_engine *e = c->e;
     chunk few = *c;
     const rk_engine_scratch *s = &e->scratch;
-    const size_t layers = e->config.layers;
-    const rk_engine_linear *ask = layers > 1 ? &e->layer[0].qkv : &e->layer[0].kv;
+    const rk_engine_layer *last = &e->layer[e->config.layers - 1];
     const rk_matrix first = input_of(&e->pooler, s->first_input, s->first);
-    rk_matrix next = input_of(ask, s->input, s->hidden);
 
     few.by_tokens = false;
-    embed(c, &next);
-    for (size_t i = 0; i + 1 < layers; i++) {
-        ask = i + 2 < layers ? &e->layer[i + 1].qkv : &e->layer[i + 1].kv;
-        next = input_of(ask, s->input, s->hidden);
-        layer(c, &e->layer[i], &next);
+    for (const rk_engine_layer *l = e->layer;; l++) {
+        const rk_matrix x = l == last ? last_input(l, s, e->config.hidden)
+                                      : input_of(&l->qkv, s->input, s->hidden);
+        if (l == e->layer) embed(c, &x);
+        else layer(c, l - 1, &x);
+        if (l == last) break;
     }
-    last_layer(c, &few, &e->layer[layers - 1], &first);
+    last_layer(c, &few, last, &first);
     head(&few, &first);
 }
 

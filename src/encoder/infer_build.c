@@ -96,6 +96,43 @@ static rk_status pack_one(rk_engine *e, rk_engine_linear *out, const rk_source *
     return pack(e, out, s, &l, 1, 1, rows, in, what, err);
 }
 
+/* Whether the last layer's key and value can be folded: float products, and the part of a row that
+ * is one head's is a row by itself. */
+static bool folds(const rk_engine *e, const rk_engine_linear *q)
+{
+    const size_t d = e->config.hidden / e->config.heads;
+    const rk_form form = q->input.form;
+
+    return form != RK_FORM_U8 && rk_form_stride(RK_FORM_U8, d * rk_form_size(form)) ==
+                                     d * rk_form_size(form);
+}
+
+static rk_status pack_folded(rk_engine *e, rk_engine_folded *out, const rk_source *s,
+                             const rk_source_layer *in, rk_error *err)
+{
+    const size_t hidden = e->config.hidden, heads = e->config.heads, d = hidden / heads;
+    rk_status st = check_linear(s, &in->k, hidden, hidden, "key", err);
+
+    if (!st) st = check_linear(s, &in->v, hidden, hidden, "value", err);
+    if (st) return st;
+    out->key = rk_calloc(heads, sizeof *out->key);
+    out->value = rk_calloc(heads, sizeof *out->value);
+    if (!out->key || !out->value) return rk_fail(err, RK_E_MEMORY, "%s: out of memory", s->path);
+    for (size_t h = 0; !st && h < heads; h++) {
+        rk_source_linear key = in->k, value = in->v;
+        value.w = rows_of(&in->v.w, h * d, d);
+        key.w = rows_of(&in->k.w, h * d, d);
+        key.w.bias = NULL;
+        key.w.out = hidden;
+        key.w.in = d;
+        key.w.out_step = in->k.w.in_step;
+        key.w.in_step = in->k.w.out_step;
+        st = pack_one(e, &out->key[h], s, &key, hidden, d, "key", err);
+        if (!st) st = pack_one(e, &out->value[h], s, &value, d, hidden, "value", err);
+    }
+    return st;
+}
+
 static float *copy_floats(rk_engine *e, const float *const *parts, size_t count, size_t width)
 {
     float *out = rk_alloc_aligned(count * width, sizeof *out);
@@ -142,11 +179,13 @@ static rk_status build_layer(rk_engine *e, size_t at, const rk_source *s, rk_err
         st = pack(e, &out->qkv, s, all, 3, heads, hidden, hidden, "query, key, value", err);
     } else {
         st = pack_one(e, &out->q, s, all[0], hidden, hidden, "query", err);
-        if (!st) st = pack(e, &out->kv, s, all + 1, 2, heads, hidden, hidden, "key, value", err);
-        if (!st && (out->q.input.form != out->kv.input.form ||
-                    out->q.input.scale != out->kv.input.scale ||
-                    out->q.input.zero != out->kv.input.zero))
-            st = rk_fail(err, RK_E_FORMAT, "%s: query and key differ in precision", s->path);
+        if (!st && !(same_input(all[0], all[1]) && same_input(all[0], all[2])))
+            st = rk_fail(err, RK_E_FORMAT, "%s: query, key and value differ in precision",
+                         s->path);
+        if (!st)
+            st = folds(e, &out->q) ? pack_folded(e, &out->folded, s, in, err)
+                                   : pack(e, &out->kv, s, all + 1, 2, heads, hidden, hidden,
+                                          "key, value", err);
     }
     if (!st) st = pack_one(e, &out->attn, s, &in->attn, hidden, hidden, "attention output", err);
     if (!st) st = pack_one(e, &out->inter, s, &in->inter, inner, hidden, "intermediate", err);
@@ -303,6 +342,12 @@ static void free_weights(rk_engine *e)
         rk_engine_layer *l = &e->layer[i];
         rk_packed *all[] = { l->qkv.w, l->q.w, l->kv.w, l->attn.w, l->inter.w, l->out.w };
         for (size_t k = 0; k < sizeof all / sizeof *all; k++) rk_packed_free(all[k]);
+        for (size_t h = 0; l->folded.key && h < e->config.heads; h++)
+            rk_packed_free(l->folded.key[h].w);
+        for (size_t h = 0; l->folded.value && h < e->config.heads; h++)
+            rk_packed_free(l->folded.value[h].w);
+        rk_free(l->folded.key);
+        rk_free(l->folded.value);
         rk_free_aligned(l->norms);
     }
     rk_free(e->layer);

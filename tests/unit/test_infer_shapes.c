@@ -71,6 +71,8 @@ static const struct corner {
     { { 1, 63, 1, 2, 12, 9, 2 }, 5, 0 },
     { { 1, 65, 129, 2, 12, 9, 2 }, 5, 0 },
     { { 1, 130, 31, 1, 20, 9, 2 }, 3, 0 },
+    { { 4, 32, 48, 2, 30, 40, 3 }, 64, 0 },    /* key and value folded, in floats and bfloat16 */
+    { { 5, 16, 20, 1, 30, 40, 3 }, 64, 2 },    /* in floats only, in more room than tokens ask */
 };
 enum { CORNER_COUNT = sizeof CORNERS / sizeof *CORNERS };
 
