@@ -108,8 +108,9 @@ def speed_lines(found):
     old = wanted.PADDED if good(found[wanted.PADDED]) else None
     out.append(against(found, "INT8", "batch 1, p50 ms, old way", "p50_ms", wanted.OURS["INT8"], old,
                        wanted.OLD_WAY_WANTED))
-    out.append(against(found, "FP16 file", "batch 1, p50 ms, own FP32", "p50_ms", wanted.OURS["FP16 file"],
-                       wanted.OURS["FP32"], wanted.FP16_SPEED))
+    for name in ("FP16 file", "FP16 file, bf16"):
+        out.append(against(found, name, "batch 1, p50 ms, own FP32", "p50_ms", wanted.OURS[name],
+                           wanted.OURS["FP32"], wanted.FP16_SPEED))
     return out
 
 
@@ -137,11 +138,12 @@ def memory_lines(found):
         resident, size = middle(state, "resident_bytes"), state["file_bytes"]
         out.append(line(name, "resident MiB of the file", mib(resident), mib([size] * 3), "its file",
                         [r / size for r in resident], bound, least=False))
-    half, whole = found[wanted.OURS["FP16 file"]], found[wanted.OURS["FP32"]]
-    each = [a / b for a, b in zip(series(half, "resident_bytes"), series(whole, "resident_bytes"))]
-    out.append(line("FP16 file", "resident MiB of own FP32's", mib(middle(half, "resident_bytes")),
-                    mib(middle(whole, "resident_bytes")), wanted.OURS["FP32"].name, measure.spread(each),
-                    wanted.FP16_RESIDENT, least=False))
+    for name in ("FP16 file", "FP16 file, bf16"):
+        half, whole = found[wanted.OURS[name]], found[wanted.OURS["FP32"]]
+        each = [a / b for a, b in zip(series(half, "resident_bytes"), series(whole, "resident_bytes"))]
+        out.append(line(name, "resident MiB of own FP32's", mib(middle(half, "resident_bytes")),
+                        mib(middle(whole, "resident_bytes")), wanted.OURS["FP32"].name, measure.spread(each),
+                        wanted.FP16_RESIDENT, least=False))
     return out
 
 
