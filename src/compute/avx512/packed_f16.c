@@ -6,6 +6,7 @@
 
 typedef __m512 tile_acc;
 typedef __m512 tile_weights;
+#define TILE_ROWS 13
 #define TILE_INNER RK_FORM_F32
 #define TILE_STEP 64
 

@@ -5,6 +5,7 @@
 
 typedef __m512 tile_acc;
 typedef __m512 tile_weights;
+#define TILE_ROWS 14
 #define TILE_INNER RK_FORM_F32
 #define TILE_STEP 128
 

@@ -1,10 +1,11 @@
-/* The tile of all AVX-512 products: up to 13 rows by 32 columns in 26 accumulators. Every kind of
- * product takes 4 bytes of x a step (a float, a pair of bfloat16, a quad of u8) and broadcasts
- * them.
+/* The tile of all AVX-512 products: up to 13 rows by 32 columns in 26 accumulators, or 14 in 28.
+ * Every kind of product takes 4 bytes of x a step (a float, a pair of bfloat16, a quad of u8) and
+ * broadcasts them.
  *
  * The including file defines first
  *   tile_acc, tile_weights         types: accumulator, 16 columns of weights of one step
  *   TILE_STEP                      bytes of a panel a step (32 columns)
+ *   TILE_ROWS                      13 or 14: rows of a tile where there are TILE_FEW or more
  *   TILE_INNER                     the form that the inner activations of a layer get
  *   tile_load(panel, half)         weights of columns 16 half .. 16 half + 15
  *   tile_mac(acc, x, weights)      x: address of 4 bytes
@@ -16,7 +17,7 @@
 #include "compute/simd/ahead.h"
 #include "compute/simd/epilogue.h"
 
-enum { TILE_ROWS = 13, TILE_COLUMNS = 32, TILE_AHEAD = 1536, TILES_STREAMED = 12 };
+enum { TILE_FEW = 128, TILE_COLUMNS = 32, TILE_AHEAD = 1536, TILES_STREAMED = 12 };
 
 V16_FORCED void finish_as(const rk_product *p, size_t row, size_t rows, size_t panel,
                           const tile_acc *sums, const rk_way way)
@@ -70,7 +71,7 @@ V16_FORCED void tile_run(const size_t rows, const rk_product *p, size_t row, siz
     size_t to = 0;
     tile_acc c[TILE_ROWS][2], sums[TILE_ROWS * 2];
 
-#pragma GCC unroll 13
+#pragma GCC unroll 14
     for (size_t r = 0; r < rows; r++) memset(c[r], 0, sizeof c[r]);
     for (size_t k = 0; k < steps; k++) {
         const tile_weights b0 = tile_load(w, 0), b1 = tile_load(w, 1);
@@ -82,7 +83,7 @@ V16_FORCED void tile_run(const size_t rows, const rk_product *p, size_t row, siz
                 _mm_prefetch((const char *)ahead->at + (to >> 8) + 64, _MM_HINT_T1);
             to += ahead->step;
         }
-#pragma GCC unroll 13
+#pragma GCC unroll 14
         for (size_t r = 0; r < rows; r++) {
             c[r][0] = tile_mac(c[r][0], x + r * ld, b0);
             c[r][1] = tile_mac(c[r][1], x + r * ld, b1);
@@ -90,7 +91,7 @@ V16_FORCED void tile_run(const size_t rows, const rk_product *p, size_t row, siz
         w += TILE_STEP;
         x += 4;
     }
-#pragma GCC unroll 13
+#pragma GCC unroll 14
     for (size_t r = 0; r < rows; r++) {
         sums[2 * r] = c[r][0];
         sums[2 * r + 1] = c[r][1];
@@ -123,6 +124,9 @@ static void tile_rows(size_t rows, const rk_product *p, size_t row, size_t panel
         TILE_CASE(11)
         TILE_CASE(12)
         TILE_CASE(13)
+#if TILE_ROWS > 13
+        TILE_CASE(14)
+#endif
     default: break;
     }
 }
@@ -131,7 +135,8 @@ static void tile_rows(size_t rows, const rk_product *p, size_t row, size_t panel
  * tiles of nearly equal height, as a low last tile would waste half its time. */
 static void tile_span(const rk_product *p, size_t row0, size_t row1, size_t panel0, size_t panel1)
 {
-    const size_t rows = row1 - row0, tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
+    const size_t rows = row1 - row0, most = rows < TILE_FEW ? 13 : TILE_ROWS;
+    const size_t tiles = (rows + most - 1) / most;
 
     for (size_t j = panel0; j < panel1; j++) {
         for (size_t i = 0; i < tiles; i++) {

@@ -6,6 +6,7 @@
 
 typedef __m512i tile_acc;
 typedef __m512i tile_weights;
+#define TILE_ROWS 13
 #define TILE_INNER RK_FORM_U8
 #define TILE_STEP 128
 
