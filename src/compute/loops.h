@@ -92,10 +92,25 @@ typedef struct rk_loops {
      * for the logarithm of the step size) */
     double (*scale_gradient)(const float *dx, const float *x, size_t n, float scale, int zero);
     void (*fake_s8)(float *y, const float *x, size_t n, float scale);
+    /* The codes themselves, and y16 = to_bf16 of what fake_u8 or fake_s8 gives; sum: of the codes.
+     * Return whether there was a NaN, whose code means nothing. */
+    int (*codes_u8)(uint8_t *codes, uint8_t *inside, uint16_t *y16, const float *x, size_t n,
+                    float scale, int zero);
+    int (*codes_s8)(int8_t *codes, uint16_t *y16, int32_t *sum, const float *x, size_t n,
+                    float scale);
     float (*abs_max)(const float *x, size_t n);
     /* y = x rounded to binary16, clamped to +-65504, NaN stays; y may be x. inside as above. */
     void (*round_half)(float *y, uint8_t *inside, const float *x, size_t n, rk_half_counts *counts);
     void (*mask)(float *y, const uint8_t *keep, size_t n); /* y = keep ? y : 0 */
+
+    /* out[c][r] = in[r][c] for r < rows, c < cols, units of 4 bytes, strides in them; rows of out
+     * are zero from `rows` to the next multiple of 16. in need not be aligned. */
+    void (*turn)(void *out, size_t out_stride, const void *in, size_t in_stride, size_t rows,
+                 size_t cols);
+    /* out[r / 2][c] = in[r][c] and in[r + 1][c] side by side, 0 for the latter past `rows`; strides
+     * in units of 4 and of 2 bytes */
+    void (*pairs)(void *out, size_t out_stride, const uint16_t *in, size_t in_stride, size_t rows,
+                  size_t cols);
 } rk_loops;
 
 /* Floats of scratch for one head of a row of n tokens. */

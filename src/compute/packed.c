@@ -26,8 +26,7 @@ static size_t round_up(size_t n, size_t to)
     return (n + to - 1) / to * to;
 }
 
-/* The best kernel of at most this level for the kind of weights and input; NULL for none. */
-static const rk_packed_kernel *choose(rk_dtype weights, rk_form input, rk_level level)
+const rk_packed_kernel *rk_packed_choose(rk_dtype weights, rk_form input, rk_level level)
 {
     const rk_packed_kernel *best = NULL;
     const struct {
@@ -247,7 +246,7 @@ rk_status rk_packed_new(rk_packed **out, const rk_weight *w, size_t parts, const
     if (st) return st;
     p = rk_calloc(1, sizeof *p);
     if (!p) return rk_fail(err, RK_E_MEMORY, "weights: out of memory");
-    p->kernel = choose(type, input->form, level);
+    p->kernel = rk_packed_choose(type, input->form, level);
     if (!p->kernel) {
         st = rk_fail(err, RK_E_UNSUPPORTED, "no %s product at level %s on this processor",
                      rk_dtype_name(type), rk_level_name(level));

@@ -72,6 +72,9 @@ typedef struct rk_epilogue {
     const float *add;
     size_t add_stride;
     rk_matrix y;
+    bool past;             /* floats that nobody reads soon: may be written past the caches; rows
+                            * of y begin at multiples of 64 bytes, and whoever hands y on to another
+                            * thread puts a fence before it */
 } rk_epilogue;
 
 /* One thread's share of the product of `rows` rows: all `threads` threads call it with the same

@@ -38,6 +38,9 @@ typedef struct rk_packed_kernel {
     void (*span)(const rk_product *p, size_t row0, size_t row1, size_t panel0, size_t panel1);
 } rk_packed_kernel;
 
+/* The best kernel of at most this level for the kind of weights and input; NULL for none. */
+const rk_packed_kernel *rk_packed_choose(rk_dtype weights, rk_form input, rk_level level);
+
 extern const rk_packed_kernel rk_k_packed_f32_ref, rk_k_packed_f16_ref, rk_k_packed_bf16_ref,
     rk_k_packed_s8_ref;
 extern const rk_packed_kernel rk_k_packed_f32_avx2, rk_k_packed_f16_avx2, rk_k_packed_s8_avx2;

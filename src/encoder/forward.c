@@ -4,6 +4,19 @@
 
 #include "encoder/net.h"
 
+/* The query's input: first tokens of what key and value take. */
+static void query_input(rk_net *net, const rk_batch *batch, const rk_input *from)
+{
+    const size_t h = net->config->hidden;
+    rk_input *in = &net->in_query;
+
+    in->coded = from->coded;
+    in->q = from->q;
+    if (in->coded) rk_first_take(batch, in->codes, from->codes, h);
+    else rk_first_take(batch, in->x, from->x, h * sizeof *in->x);
+    if (in->x16) rk_first_take(batch, in->x16, from->x16, h * sizeof *in->x16);
+}
+
 /* Query, key and value of a layer; where it computes first tokens only, the query of those. */
 static rk_status qkv_forward(rk_net *net, const rk_batch *batch, size_t l, rk_error *err)
 {
@@ -16,8 +29,8 @@ static rk_status qkv_forward(rk_net *net, const rk_batch *batch, size_t l, rk_er
     rk_input_make(net, &a->in_qkv, a->x, RK_SITES_PER_LAYER * l + RK_SITE_QKV, t, h);
     if (!rk_firsts(net, l))
         return rk_linear(net, a->qkv, &a->in_qkv, w->qkv_w, w->qkv_b, t, 3 * h, h, place, err);
-    rk_first_take(batch, net->first_x, a->x, h);
-    rk_first_take(batch, net->in_query.x, a->in_qkv.x, h);
+    rk_first_take(batch, net->first_x, a->x, h * sizeof *a->x);
+    query_input(net, batch, &a->in_qkv);
     st = rk_linear(net, a->qkv, &a->in_qkv, w->qkv_w + h * h, w->qkv_b + h, t, 2 * h, h, place,
                    err);
     if (st) return st;
@@ -90,7 +103,7 @@ static rk_status head_forward(rk_net *net, const rk_batch *batch, rk_error *err)
     const size_t half = RK_HALF_PER_LAYER * c->layers;
     rk_status st;
 
-    if (net->whole) rk_first_take(batch, net->first, net->last, h);
+    if (net->whole) rk_first_take(batch, net->first, net->last, h * sizeof *net->last);
     rk_input_make(net, &net->in_pooler, net->first, site, r, h);
     st = rk_linear(net, net->pooled, &net->in_pooler, net->used->pooler_w, net->used->pooler_b, r,
                    h, h, half + RK_HALF_POOLER, err);

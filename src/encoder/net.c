@@ -1,6 +1,7 @@
 /* The network's memory: one arena for a batch, and the copies of weights that the products use. */
 #include "encoder/net.h"
 
+#include <math.h>
 #include <omp.h>
 #include <string.h>
 
@@ -29,10 +30,12 @@ static float *floats(walk *w, size_t count)
 static rk_input input(const rk_net *net, walk *w, float *shared, size_t rows, size_t cols)
 {
     const bool int8 = net->qat == RK_QAT_INT8, half = net->compute == RK_DT_BF16;
-    rk_input in = {NULL, NULL, NULL};
+    rk_input in = {0};
     if (int8) in.x = shared ? shared : floats(w, rows * cols);
     if (int8) in.inside = take(w, rows * cols, 1);
     if (half) in.x16 = take(w, rows * cols, 2);
+    /* Codes are done with when the product is, and the floats are not needed beside them. */
+    if (net->w8) in.codes = (uint8_t *)in.x;
     return in;
 }
 
@@ -48,7 +51,9 @@ static void lay_out(rk_net *net, walk *w, size_t t, size_t r, size_t pairs)
     const bool once = net->compute == RK_DT_BF16 && net->qat != RK_QAT_FP16 && !net->dscale;
     float *ctx = once ? floats(w, t * h) : NULL, *mid = once ? floats(w, t * h) : NULL;
     float *gelu = once ? floats(w, t * i) : NULL;
-    float *fake = once && net->qat == RK_QAT_INT8 ? floats(w, t * (h > i ? h : i)) : NULL;
+    float *fake = net->compute == RK_DT_BF16 && net->qat == RK_QAT_INT8
+                      ? floats(w, t * (h > i ? h : i))
+                      : NULL;
 
     for (size_t l = 0; l < c->layers; l++) {
         rk_acts *a = &net->acts[l];
@@ -83,7 +88,8 @@ static void lay_out(rk_net *net, walk *w, size_t t, size_t r, size_t pairs)
     net->first_x = floats(w, r * h);
     net->query = floats(w, r * h);
     net->dquery = floats(w, r * h);
-    net->in_query = (rk_input){floats(w, r * h), NULL, NULL};
+    net->in_query = (rk_input){.x = floats(w, r * h)};
+    if (net->w8) net->in_query.codes = (uint8_t *)net->in_query.x;
     if (net->compute == RK_DT_BF16) net->in_query.x16 = take(w, r * h, 2);
     net->in_pooler = input(net, w, NULL, r, h);
     net->in_class = input(net, w, NULL, r, h);
@@ -153,6 +159,24 @@ rk_status rk_net_reserve(rk_net *net, const rk_batch *batch, rk_error *err)
     return reserve(net, longest, err);
 }
 
+static rk_status new_codes(rk_net *net, rk_error *err)
+{
+    const rk_params *p = net->params;
+    size_t rows = 0;
+
+    net->first_row = rk_calloc(p->params, sizeof *net->first_row);
+    for (size_t i = 0; net->first_row && i < p->params; i++) {
+        net->first_row[i] = rows;
+        if (p->param[i].quantised && i >= RK_TABLES) rows += p->param[i].dim[0];
+    }
+    net->row_scale = rk_calloc(rows, sizeof *net->row_scale);
+    net->row_sum = rk_calloc(rows, sizeof *net->row_sum);
+    net->w8 = rk_alloc_aligned(p->count, 1);
+    if (!net->first_row || !net->row_scale || !net->row_sum || !net->w8)
+        return rk_fail(err, RK_E_MEMORY, "out of memory for the codes of the weights");
+    return RK_OK;
+}
+
 rk_status rk_net_new(rk_net **out, const rk_bert_config *c, const rk_params *params,
                      rk_dtype compute, rk_qat qat, rk_ranges *ranges, rk_error *err)
 {
@@ -178,6 +202,8 @@ rk_status rk_net_new(rk_net **out, const rk_bert_config *c, const rk_params *par
     if (!net->acts || (qat == RK_QAT_FP16 && !net->peak) || (qat == RK_QAT_INT8 && !net->histogram))
         st = rk_fail(err, RK_E_MEMORY, "out of memory for the network");
     if (!st) st = rk_matmul_new(&net->mm, err);
+    if (!st && qat == RK_QAT_INT8 && compute == RK_DT_BF16 && rk_matmul_has_codes(net->mm))
+        st = new_codes(net, err);
     if (!st && qat != RK_QAT_NONE) {
         st = rk_params_new_raw(&net->work, c, err);
         net->used = net->work;
@@ -200,6 +226,10 @@ void rk_net_free(rk_net *net)
     if (!net) return;
     rk_free_aligned(net->arena);
     rk_free_aligned(net->w16);
+    rk_free_aligned(net->w8);
+    rk_free(net->row_scale);
+    rk_free(net->row_sum);
+    rk_free(net->first_row);
     rk_params_free(net->work);
     rk_matmul_free(net->mm);
     rk_free(net->peak);
@@ -221,14 +251,21 @@ static void treat(const rk_net *net, float *y, const float *x, size_t n, float s
         memcpy(y, x, n * sizeof *y);
 }
 
-/* One row of a matrix into the copy that the products read. In bf16 that is w16 alone, and `work`
- * is never touched there: half of its memory is never used. */
-static void refresh_row(rk_net *net, size_t at, size_t cols, rk_half_counts *counts)
+/* One row of a matrix into the copies that the products read. In bf16 `work` is never touched
+ * there: half of its memory is never used. row: among those of all matrices that have codes. */
+static void refresh_row(rk_net *net, size_t at, size_t cols, size_t row, rk_half_counts *counts)
 {
     enum { PIECE = 1024 };
     const float *x = net->params->block + at;
     const float scale = net->qat == RK_QAT_INT8 ? rk_scale_s8(net->loops->abs_max(x, cols)) : 1.0f;
     float y[PIECE];
+
+    if (net->w8 && !net->asleep) {
+        const bool nan = net->loops->codes_s8(net->w8 + at, net->w16 + at, &net->row_sum[row], x,
+                                              cols, scale);
+        net->row_scale[row] = nan ? NAN : scale;
+        return;
+    }
 
     if (!net->w16) {
         treat(net, net->work->block + at, x, cols, scale, counts);
@@ -250,7 +287,9 @@ void rk_net_refresh_rows(rk_net *net, size_t param, size_t first, size_t rows,
 
     if (q->quantised) {
         if (net->work || net->w16)
-            for (size_t r = 0; r < rows; r++) refresh_row(net, at + r * cols, cols, counts);
+            for (size_t r = 0; r < rows; r++)
+                refresh_row(net, at + r * cols, cols,
+                            net->w8 ? net->first_row[param] + first + r : 0, counts);
     } else if (net->qat == RK_QAT_FP16) {
         treat(net, net->work->block + at, net->params->block + at, rows * cols, 1.0f, counts);
     } else if (net->work) {

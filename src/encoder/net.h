@@ -16,11 +16,14 @@
 #include "encoder/ranges.h"
 #include "quant/observer.h"
 
-/* The input of a Linear as its product sees it. */
+/* The input of a Linear as its products see it. */
 typedef struct rk_input {
-    float *x;        /* [T, in] fake-quantised, or the producer's own buffer */
+    float *x;        /* [T, in] fake-quantised, or the producer's own buffer; not where `coded` */
     uint8_t *inside; /* [T, in] INT8: 1 where the gradient passes; else NULL */
     uint16_t *x16;   /* [T, in] bfloat16 copy for --compute bf16; else NULL */
+    uint8_t *codes;  /* [T, in] INT8 in bf16, where there are products of codes; else NULL */
+    bool coded;      /* the forward multiplies the codes, with the scale and zero point in q */
+    rk_qparams q;
 } rk_input;
 
 /* N is T, or R in the last layer where only first tokens are computed. */
@@ -62,6 +65,13 @@ typedef struct rk_net {
     const rk_params *used;   /* what the products multiply by: params, or `work` */
     rk_params *work;         /* QAT: rounded or fake-quantised copies; else NULL */
     uint16_t *w16;           /* bf16: copies of the Linear weights, at the offsets of `used` */
+    /* INT8 in bf16, where the processor multiplies codes: those of the Linear weights, at the same
+     * offsets; of each row of a matrix its scale (NaN where a weight is) and the sum of its codes.
+     * The rows of parameter i begin at first_row[i]. All NULL otherwise. */
+    int8_t *w8;
+    float *row_scale;
+    int32_t *row_sum;
+    size_t *first_row;
     rk_dtype compute;        /* RK_DT_F32 or RK_DT_BF16 */
     rk_qat qat;
     rk_ranges *ranges; /* INT8: borrowed; observers write them */
@@ -201,7 +211,8 @@ rk_status rk_linear_back(rk_net *net, const rk_batch *batch, float *dx, float *d
                          size_t out, size_t cols, rk_error *err);
 
 /* op_quant.c */
-/* The site's quantisation of x into in->x (which is x itself where nothing is to be done). */
+/* All that the products of the Linear read of x: the site's quantisation (in->x is x itself where
+ * nothing is to be done), the bf16 copy, the codes. */
 void rk_input_make(rk_net *net, rk_input *in, float *x, size_t site, size_t rows, size_t cols);
 /* The gradient at the producer, whose x it is: zero where the site clamped. Adds to dscale. */
 void rk_input_back(rk_net *net, float *dx, const rk_input *in, const float *x, size_t site,
@@ -225,8 +236,9 @@ void rk_drop_first(rk_net *net, const rk_batch *batch, float *x, uint8_t *keep, 
                    size_t place, size_t cols);
 void rk_drop_back(const rk_net *net, const rk_batch *batch, float *dx, const uint8_t *keep, float p,
                   size_t rows, size_t cols);
-/* y [R, cols] = the first token of each row of x [T, cols], and the other way: x += y there */
-void rk_first_take(const rk_batch *batch, float *y, const float *x, size_t cols);
+/* y [R] = the first token of each row of x [T], of `bytes` bytes */
+void rk_first_take(const rk_batch *batch, void *y, const void *x, size_t bytes);
+/* the other way: x [T, cols] += y [R, cols] there */
 void rk_first_add(const rk_net *net, const rk_batch *batch, float *x, const float *y, size_t cols);
 /* y = x, by all threads */
 void rk_copy(float *y, const float *x, size_t rows, size_t cols);

@@ -9,6 +9,17 @@ static const void *weights(const rk_net *net, const float *w)
                                       : (const void *)w;
 }
 
+/* The codes of the parameter that begins at w, and of those that follow it. */
+static rk_codes codes_of(const rk_net *net, const float *w)
+{
+    const size_t at = (size_t)(w - net->used->block);
+    size_t i = 0;
+
+    while (net->used->param[i].offset != at) i++;
+    return (rk_codes){net->w8 + at, net->row_scale + net->first_row[i],
+                      net->row_sum + net->first_row[i]};
+}
+
 static void to_bf16(const rk_net *net, uint16_t *y, const float *x, size_t rows, size_t cols)
 {
 #pragma omp parallel for schedule(static)
@@ -22,14 +33,16 @@ static void to_bf16(const rk_net *net, uint16_t *y, const float *x, size_t rows,
  * rows are zero, so they add nothing to a weight's gradient. */
 static size_t product_rows(const rk_net *net, size_t rows)
 {
-    return rows == net->tokens && rows > net->rows ? rk_round_tokens(rows) : rows;
+    const bool tokens = rows == net->tokens && rows > net->rows;
+    return tokens && rk_matmul_compiles(net->mm, net->compute) ? rk_round_tokens(rows) : rows;
 }
 
-/* x is one of the net's own buffers, which have room for whole blocks of tokens. */
-static void clear_rows(const rk_net *net, const float *x, size_t from, size_t to, size_t cols)
+/* x is one of the net's own buffers, which have room for whole blocks of tokens; bytes: of a row.
+ */
+static void clear_rows(const rk_net *net, const void *x, size_t from, size_t to, size_t bytes)
 {
     unsigned char *at = net->arena + ((const unsigned char *)x - net->arena);
-    if (to > from) memset(at + from * cols * sizeof(float), 0, (to - from) * cols * sizeof(float));
+    if (to > from) memset(at + from * bytes, 0, (to - from) * bytes);
 }
 
 rk_status rk_linear(rk_net *net, float *y, const rk_input *in, const float *w, const float *bias,
@@ -41,8 +54,12 @@ rk_status rk_linear(rk_net *net, float *y, const rk_input *in, const float *w, c
     const rk_operand b = {weights(net, w), cols, true};
     rk_status st;
 
-    clear_rows(net, in->x, rows, m, cols);
-    if (half) to_bf16(net, in->x16, in->x, m, cols);
+    if (in->coded) {
+        const rk_matrix x = {in->codes, cols, RK_FORM_U8, in->q.scale, (uint8_t)in->q.zero};
+        const rk_codes codes = codes_of(net, w);
+        return rk_matmul_codes(net->mm, y, out, &x, &codes, bias, rows, out, cols, err);
+    }
+    clear_rows(net, a.data, rows, m, cols * rk_dtype_size(net->compute));
     st = rk_matmul_run(net->mm, y, out, false, a, b, bias, m, out, cols, net->compute, err);
     if (!st) rk_round(net, y, rows, out, place);
     return st;
@@ -67,7 +84,7 @@ rk_status rk_linear_back(rk_net *net, const rk_batch *batch, float *dx, float *d
     rk_status st;
 
     column_sums(net, db, dy, rows, out);
-    clear_rows(net, dy, rows, m, out);
+    clear_rows(net, dy, rows, m, out * sizeof *dy);
     if (half) to_bf16(net, net->d16, dy, m, out);
     st = rk_matmul_run(net->mm, dx, cols, false, (rk_operand){d, out, false},
                        (rk_operand){weights(net, w), cols, false}, NULL, m, cols, out, net->compute,

@@ -95,10 +95,10 @@ void rk_drop_back(const rk_net *net, const rk_batch *batch, float *dx, const uin
     }
 }
 
-void rk_first_take(const rk_batch *batch, float *y, const float *x, size_t cols)
+void rk_first_take(const rk_batch *batch, void *y, const void *x, size_t bytes)
 {
     for (size_t r = 0; r < batch->rows; r++)
-        memcpy(y + r * cols, x + batch->starts[r] * cols, cols * sizeof *y);
+        memcpy((char *)y + r * bytes, (const char *)x + batch->starts[r] * bytes, bytes);
 }
 
 void rk_first_add(const rk_net *net, const rk_batch *batch, float *x, const float *y, size_t cols)

@@ -87,18 +87,48 @@ static void observe(rk_net *net, size_t site, const float *x, size_t rows, size_
     range->q = rk_qparams_u8(range->min, range->max);
 }
 
+static void to_bf16(const rk_net *net, const rk_input *in, const float *x, size_t rows, size_t cols)
+{
+#pragma omp parallel for schedule(static)
+    for (size_t c = 0; c < rk_chunks(rows); c++)
+        net->loops->to_bf16(in->x16 + c * RK_CHUNK * cols, x + c * RK_CHUNK * cols,
+                            rk_chunk_rows(c, rows) * cols);
+}
+
+/* A NaN has no code; it spoils the whole product, so that a run that diverged is seen. */
+static void to_codes(const rk_net *net, rk_input *in, const float *x, size_t rows, size_t cols)
+{
+    bool nan = false;
+#pragma omp parallel for schedule(static) reduction(|| : nan)
+    for (size_t c = 0; c < rk_chunks(rows); c++) {
+        const size_t at = c * RK_CHUNK * cols;
+        nan = net->loops->codes_u8(in->codes + at, in->inside + at, in->x16 + at, x + at,
+                                   rk_chunk_rows(c, rows) * cols, in->q.scale, in->q.zero) ||
+              nan;
+    }
+    if (nan) in->q.scale = NAN;
+}
+
 void rk_input_make(rk_net *net, rk_input *in, float *x, size_t site, size_t rows, size_t cols)
 {
     const rk_range *range;
     bool as_is;
 
+    in->coded = false;
     if (net->qat != RK_QAT_INT8) {
         in->x = x;
+        if (in->x16) to_bf16(net, in, x, rows, cols);
         return;
     }
     range = &net->ranges->site[site];
     as_is = net->asleep || net->observe == RK_OBSERVE_FIRST;
     if (net->observe != RK_OBSERVE_OFF) observe(net, site, x, rows, cols);
+    if (in->codes && !as_is) {
+        in->coded = true;
+        in->q = range->q;
+        to_codes(net, in, x, rows, cols);
+        return;
+    }
 #pragma omp parallel for schedule(static)
     for (size_t c = 0; c < rk_chunks(rows); c++) {
         const size_t at = c * RK_CHUNK * cols, n = rk_chunk_rows(c, rows) * cols;
@@ -110,6 +140,7 @@ void rk_input_make(rk_net *net, rk_input *in, float *x, size_t site, size_t rows
                                 range->q.zero);
         }
     }
+    if (in->x16) to_bf16(net, in, in->x, rows, cols);
 }
 
 /* Chunk after chunk, so that the sum is the same for any number of threads. */

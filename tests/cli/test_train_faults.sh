@@ -21,6 +21,10 @@ run 1 train --model start "${common[@]}" --out far --lr 1e10 --max-steps 3 --sav
 one_line 'step 2: loss .*smaller learning rate; the last checkpoint is kept$' train --save-every 1
 check "the state that is kept" [ -e far/checkpoint-1/state.json ]
 
+# codes have no NaN, which must be seen all the same
+run 1 train --model start "${common[@]}" --out far --lr 1e10 --max-steps 3 --qat int8 --compute bf16
+one_line 'step [0-9]*: loss .*training diverged' train --lr 1e10 --qat int8 --compute bf16
+
 # ranges alone, without training: there is no loss of training to tell
 for qat in fp16 int8; do
     run 0 train --model start --train train.tsv --valid valid.tsv --threads 1 --out only-$qat \

@@ -256,6 +256,34 @@ static void check_scale_gradient(const rk_loops *t, const float *x, size_t n, rk
                 (double)(n + 4) * 0x1p-23 * size + 1e-6 * size);
 }
 
+/* The codes, and beside them what fake-quantisation and to_bf16 make. */
+static void check_codes(const rk_loops *t, const float *x, size_t n, rk_qparams q, float s)
+{
+    uint8_t codes[N], inside[N], fake_inside[N];
+    int8_t weights[N];
+    uint16_t half[N], want[N];
+    float y[N];
+    int32_t sum = -1, all = 0;
+
+    t->fake_u8(y, fake_inside, x, n, q.scale, q.zero);
+    t->to_bf16(want, y, n);
+    assert_int_equal(t->codes_u8(codes, inside, half, x, n, q.scale, q.zero), 0);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(codes[i], rk_quantize_u8(x[i], q));
+        assert_int_equal(inside[i], fake_inside[i]);
+        assert_int_equal(half[i], want[i]);
+    }
+    t->fake_s8(y, x, n, s);
+    t->to_bf16(want, y, n);
+    assert_int_equal(t->codes_s8(weights, half, &sum, x, n, s), 0);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(weights[i], rk_quantize_s8(x[i], s));
+        assert_int_equal(half[i], want[i]);
+        all += weights[i];
+    }
+    assert_int_equal(sum, all);
+}
+
 static void check_rounding(const rk_loops *t)
 {
     static const float hard[] = {
@@ -293,6 +321,7 @@ static void check_rounding(const rk_loops *t)
         for (size_t i = 0; i < n; i++) assert_true(y[i] == (float)rk_quantize_s8(x[i], s) * s);
         t->to_bf16(b, x, n);
         for (size_t i = 0; i < n; i++) assert_int_equal(b[i], rk_bf16_from_f32(x[i]));
+        check_codes(t, x, n, q, s);
     }
 }
 
@@ -322,6 +351,16 @@ static void check_far(const rk_loops *t)
     for (size_t i = 0; i < M; i++) {
         if (isnan(x[i])) assert_true(isnan(y[i]));
         else assert_true(y[i] == (float)rk_quantize_s8(x[i], s) * s);
+    }
+    for (size_t i = 0; i < M; i++) {
+        uint8_t code, in;
+        int8_t weight;
+        uint16_t half;
+        int32_t sum;
+        assert_int_equal(t->codes_u8(&code, &in, &half, x + i, 1, q.scale, q.zero), isnan(x[i]));
+        assert_int_equal(t->codes_s8(&weight, &half, &sum, x + i, 1, s), isnan(x[i]));
+        if (!isnan(x[i])) assert_int_equal(code, rk_quantize_u8(x[i], q));
+        if (!isnan(x[i])) assert_int_equal(weight, rk_quantize_s8(x[i], s));
     }
     t->round_half(y, inside, x, M, NULL);
     for (size_t i = 0; i < M; i++) {
@@ -399,12 +438,51 @@ static void test_dropout(void **state)
     each_level(check_dropout);
 }
 
+/* turn and pairs, within a larger matrix; what they do not write stays. */
+static void check_layouts(const rk_loops *t)
+{
+    enum { ROWS = 40, COLS = 50, WIDE = 64 };
+    static uint32_t in[ROWS * COLS + 1], out[WIDE * WIDE];
+    const uint16_t *half = (const uint16_t *)(const void *)in;
+
+    for (size_t i = 0; i < ROWS * COLS; i++) in[i] = (uint32_t)(i * 2654435761u) | 1u;
+    for (size_t m = 1; m <= ROWS; m += 3)
+        for (size_t n = 1; n <= COLS; n += 7) {
+            const size_t up = (m + 15) / 16 * 16;
+            memset(out, 0xee, sizeof out);
+            t->turn(out, WIDE, in, COLS, m, n);
+            for (size_t c = 0; c < WIDE; c++)
+                for (size_t r = 0; r < WIDE; r++)
+                    assert_int_equal(out[c * WIDE + r], c >= n || r >= up ? 0xeeeeeeeeu
+                                                        : r < m ? in[r * COLS + c]
+                                                                : 0u);
+            memset(out, 0xee, sizeof out);
+            t->pairs(out, WIDE, half, COLS, m, n);
+            for (size_t r = 0; r < WIDE; r++)
+                for (size_t c = 0; c < WIDE; c++) {
+                    const uint32_t lo = half[2 * r * COLS + c < 2 * ROWS * COLS
+                                                 ? 2 * r * COLS + c
+                                                 : 0];
+                    const uint32_t hi = 2 * r + 1 < m ? half[(2 * r + 1) * COLS + c] : 0u;
+                    assert_int_equal(out[r * WIDE + c],
+                                     2 * r >= m || c >= n ? 0xeeeeeeeeu : lo | hi << 16);
+                }
+        }
+}
+
+static void test_layouts(void **state)
+{
+    (void)state;
+    each_level(check_layouts);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_activations), cmocka_unit_test(test_norm),
         cmocka_unit_test(test_attention),   cmocka_unit_test(test_rounding),
         cmocka_unit_test(test_sums),        cmocka_unit_test(test_dropout),
+        cmocka_unit_test(test_layouts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

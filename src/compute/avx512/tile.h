@@ -32,6 +32,20 @@ V16_FORCED void finish_as(const rk_product *p, size_t row, size_t rows, size_t p
                             way);
 }
 
+/* Plain floats, past the caches. */
+V16_FORCED void finish_past(const rk_product *p, size_t row, size_t rows, size_t panel,
+                            const tile_acc *sums)
+{
+    const size_t col = panel * TILE_COLUMNS;
+    float *y = (float *)p->e->y.data + row * p->e->y.stride + col;
+
+#pragma GCC unroll 1
+    for (size_t i = 0; i < rows; i++, sums += 2, y += p->e->y.stride)
+#pragma GCC unroll 2
+        for (size_t half = 0; half < TILE_COLUMNS; half += V16)
+            _mm512_stream_ps(y + half, tile_value(p, col + half, sums + half / V16));
+}
+
 /* The epilogue is code of its own, once for all heights: the sums pass through the first cache,
  * which costs little beside the K steps that made them. The ways of an encoder's products have
  * code of their own again. */
@@ -45,6 +59,7 @@ static __attribute__((noinline)) void tile_finish(const rk_product *p, size_t ro
 
     if (way.whole && way.act == RK_PACKED_LINEAR && way.form == RK_FORM_F32) {
         if (way.add) finish_as(p, row, rows, panel, sums, residual);
+        else if (p->e->past) finish_past(p, row, rows, panel, sums);
         else finish_as(p, row, rows, panel, sums, plain);
     } else if (way.whole && way.act == inner.act && !way.add && way.form == inner.form) {
         finish_as(p, row, rows, panel, sums, inner);

@@ -30,9 +30,17 @@ void RK_K(min_max)(float *min, float *max, const float *x, size_t n);
 void RK_K(fake_u8)(float *y, uint8_t *inside, const float *x, size_t n, float scale, int zero);
 double RK_K(scale_gradient)(const float *dx, const float *x, size_t n, float scale, int zero);
 void RK_K(fake_s8)(float *y, const float *x, size_t n, float scale);
+int RK_K(codes_u8)(uint8_t *codes, uint8_t *inside, uint16_t *y16, const float *x, size_t n,
+                   float scale, int zero);
+int RK_K(codes_s8)(int8_t *codes, uint16_t *y16, int32_t *sum, const float *x, size_t n,
+                   float scale);
 float RK_K(abs_max)(const float *x, size_t n);
 void RK_K(round_half)(float *y, uint8_t *inside, const float *x, size_t n, rk_half_counts *counts);
 void RK_K(mask)(float *y, const uint8_t *keep, size_t n);
+void RK_K(turn)(void *out, size_t out_stride, const void *in, size_t in_stride, size_t rows,
+                size_t cols);
+void RK_K(pairs)(void *out, size_t out_stride, const uint16_t *in, size_t in_stride, size_t rows,
+                 size_t cols);
 
 /* This level's table. */
 extern const rk_loops RK_K(loops);

@@ -41,20 +41,20 @@ static void product(float *c, size_t ldc, const float *a, size_t ar, size_t ak, 
 static void copy_in(float *dst, size_t dp, size_t np, const float *x, size_t stride, size_t n,
                     size_t d, float scale)
 {
-    memset(dst, 0, np * dp * sizeof *dst);
     for (size_t i = 0; i < n; i++) {
 #pragma omp simd
         for (size_t k = 0; k < d; k++) dst[i * dp + k] = x[i * stride + k] * scale;
+        for (size_t k = d; k < dp; k++) dst[i * dp + k] = 0.0f;
     }
+    memset(dst + n * dp, 0, (np - n) * dp * sizeof *dst);
 }
 
 /* dst [dp, np] = x [n, d] transposed, zero elsewhere */
 static void copy_transposed(float *dst, size_t np, size_t dp, const float *x, size_t stride,
                             size_t n, size_t d)
 {
-    memset(dst, 0, np * dp * sizeof *dst);
-    for (size_t i = 0; i < n; i++)
-        for (size_t k = 0; k < d; k++) dst[k * np + i] = x[i * stride + k];
+    RK_K(turn)(dst, np, x, stride, n, d);
+    memset(dst + d * np, 0, (dp - d) * np * sizeof *dst);
 }
 
 static void copy_out(float *y, size_t stride, const float *src, size_t dp, size_t n, size_t d)

@@ -23,7 +23,11 @@ const rk_loops RK_K(loops) = {
     .fake_u8 = RK_K(fake_u8),
     .scale_gradient = RK_K(scale_gradient),
     .fake_s8 = RK_K(fake_s8),
+    .codes_u8 = RK_K(codes_u8),
+    .codes_s8 = RK_K(codes_s8),
     .abs_max = RK_K(abs_max),
     .round_half = RK_K(round_half),
     .mask = RK_K(mask),
+    .turn = RK_K(turn),
+    .pairs = RK_K(pairs),
 };
