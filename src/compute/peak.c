@@ -7,7 +7,7 @@
 
 #include "base/dtype.h"
 #include "base/mem.h"
-#include "compute/matmul.h"
+#include "compute/matmul_onednn.h"
 
 enum { SIDE = 1024 };
 static const double SECONDS = 0.15; /* of each of the two */
@@ -24,13 +24,13 @@ typedef struct product {
     void *x, *w; /* [SIDE, SIDE] of the form's type; rows of x lie as the engine's do */
     size_t stride;
     float *y;
-    rk_matmul *mm;
+    rk_onednn *onednn;
     rk_packed *packed;
 } product;
 
-static rk_status run_matmul(const product *p, rk_error *err)
+static rk_status run_onednn(const product *p, rk_error *err)
 {
-    return rk_matmul_run(p->mm, p->y, SIDE, false, (rk_operand){p->x, p->stride, false},
+    return rk_onednn_run(p->onednn, p->y, SIDE, false, (rk_operand){p->x, p->stride, false},
                          (rk_operand){p->w, SIDE, true}, NULL, SIDE, SIDE, SIDE,
                          p->form == RK_FORM_BF16 ? RK_DT_BF16 : RK_DT_F32, err);
 }
@@ -100,7 +100,7 @@ static rk_status make(product *p, rk_error *err)
         w.scale = p->y; /* any numbers */
         for (size_t i = 0; i < SIDE; i++) p->y[i] = 1.0f;
     } else {
-        st = rk_matmul_new(&p->mm, err);
+        st = rk_onednn_new(&p->onednn, err);
     }
     w.data = p->w;
     if (!st) st = rk_packed_new(&p->packed, &w, 1, &x, rk_cpu_best(), NULL, err);
@@ -114,15 +114,15 @@ rk_status rk_peak(double *gflops, rk_form form, rk_error *err)
     rk_status st = make(&p, err);
 
     if (!st && p.packed) seconds = fastest(&p, run_packed, err);
-    if (!st && p.mm) {
-        other = fastest(&p, run_matmul, err);
+    if (!st && p.onednn) {
+        other = fastest(&p, run_onednn, err);
         if (other < seconds) seconds = other;
     }
     if (!st && isinf(seconds))
         st = rk_fail(err, RK_E_UNSUPPORTED, "this processor has no such products");
     if (!st) *gflops = 2e-9 * SIDE * SIDE * SIDE / seconds;
     rk_packed_free(p.packed);
-    rk_matmul_free(p.mm);
+    rk_onednn_free(p.onednn);
     rk_free_aligned(p.x);
     rk_free_aligned(p.w);
     rk_free_aligned(p.y);

@@ -39,13 +39,11 @@ static rk_status feed_backward(rk_net *net, const rk_batch *batch, size_t l, rk_
     const rk_acts *a = &net->acts[l];
     const size_t t = rk_firsts(net, l) ? net->rows : net->tokens, h = c->hidden, i = c->inner;
     const size_t site = RK_SITES_PER_LAYER * l;
-    float *dres = net->dx, *dsum = net->dsum;
+    const rk_residual end = rk_residual_feed(net, l);
+    float *dres = net->dx, *dsum = net->dsum; /* dsum: through the residual, dh begins there */
     rk_status st;
 
-    rk_norm_back(net, dres, g->ln2_w, g->ln2_b, net->dy, a->res2, a->mean2, a->rstd2, w->ln2_w, t);
-    rk_round_back(net, dres, a->res2, t, h);
-    rk_copy(dsum, dres, t, h); /* through the residual: dh begins here */
-    rk_drop_back(net, batch, dres, a->keep2, net->dropout_hidden, t, h);
+    rk_residual_back(net, batch, dres, dsum, g->ln2_w, g->ln2_b, net->dy, &end);
     st = rk_linear_back(net, batch, net->dwide, g->out_w, g->out_b, dres, &a->in_out, w->out_w, t,
                         h, i, err);
     if (st) return st;
@@ -102,13 +100,11 @@ static rk_status attention_backward(rk_net *net, const rk_batch *batch, size_t l
     const rk_acts *a = &net->acts[l];
     const bool firsts = rk_firsts(net, l);
     const size_t n = firsts ? net->rows : net->tokens, h = net->config->hidden;
+    const rk_residual end = rk_residual_attention(net, l);
     float *dres = net->dy, *dctx = net->dx, *dsum = net->dsum;
     rk_status st;
 
-    rk_norm_back(net, dres, g->ln1_w, g->ln1_b, net->dx, a->res1, a->mean1, a->rstd1, w->ln1_w, n);
-    rk_round_back(net, dres, a->res1, n, h);
-    rk_copy(dsum, dres, n, h);
-    rk_drop_back(net, batch, dres, a->keep1, net->dropout_hidden, n, h);
+    rk_residual_back(net, batch, dres, dsum, g->ln1_w, g->ln1_b, net->dx, &end);
     st = rk_linear_back(net, batch, dctx, g->attn_w, g->attn_b, dres, &a->in_attn, w->attn_w, n, h,
                         h, err);
     if (st) return st;

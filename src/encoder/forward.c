@@ -38,28 +38,14 @@ static rk_status qkv_forward(rk_net *net, const rk_batch *batch, size_t l, rk_er
                      err);
 }
 
-/* x = dropout(x), x the output of a layer's Linear. */
-static void layer_drop(rk_net *net, const rk_batch *batch, size_t l, float *x, uint8_t *keep,
-                       size_t which)
-{
-    const size_t place = RK_PLACE_LAYERS + RK_PLACES_PER_LAYER * l + which;
-    const size_t h = net->config->hidden;
-    if (rk_firsts(net, l))
-        rk_drop_first(net, batch, x, keep, net->dropout_hidden, place, h);
-    else
-        rk_drop(net, batch, x, keep, net->dropout_hidden, place, net->tokens, h);
-}
-
 static rk_status layer_forward(rk_net *net, const rk_batch *batch, size_t l, rk_error *err)
 {
     const rk_bert_config *c = net->config;
     const rk_layer *w = &net->used->layer[l];
     rk_acts *a = &net->acts[l];
-    const bool firsts = rk_firsts(net, l);
-    const size_t n = firsts ? net->rows : net->tokens, h = c->hidden;
+    const size_t n = rk_firsts(net, l) ? net->rows : net->tokens, h = c->hidden;
     const size_t site = RK_SITES_PER_LAYER * l, half = RK_HALF_PER_LAYER * l;
-    const float *x = firsts ? net->first_x : a->x;
-    float *out = l + 1 < c->layers ? net->acts[l + 1].x : firsts ? net->first : net->last;
+    const rk_residual first = rk_residual_attention(net, l), second = rk_residual_feed(net, l);
     rk_status st = qkv_forward(net, batch, l, err);
 
     if (st) return st;
@@ -69,10 +55,7 @@ static rk_status layer_forward(rk_net *net, const rk_batch *batch, size_t l, rk_
     st = rk_linear(net, a->res1, &a->in_attn, w->attn_w, w->attn_b, n, h, h, half + RK_HALF_ATTN,
                    err);
     if (st) return st;
-    layer_drop(net, batch, l, a->res1, a->keep1, 1);
-    rk_sum(net, a->res1, a->res1, x, n, h);
-    rk_round(net, a->res1, n, h, half + RK_HALF_RES1);
-    rk_norm(net, a->h, a->mean1, a->rstd1, a->res1, w->ln1_w, w->ln1_b, n, half + RK_HALF_H);
+    rk_residual_forward(net, batch, &first);
 
     rk_input_make(net, &a->in_inter, a->h, site + RK_SITE_INTER, n, h);
     st = rk_linear(net, a->u, &a->in_inter, w->inter_w, w->inter_b, n, c->inner, h,
@@ -89,10 +72,7 @@ static rk_status layer_forward(rk_net *net, const rk_batch *batch, size_t l, rk_
     st = rk_linear(net, a->res2, &a->in_out, w->out_w, w->out_b, n, h, c->inner, half + RK_HALF_OUT,
                    err);
     if (st) return st;
-    layer_drop(net, batch, l, a->res2, a->keep2, 2);
-    rk_sum(net, a->res2, a->res2, a->h, n, h);
-    rk_round(net, a->res2, n, h, half + RK_HALF_RES2);
-    rk_norm(net, out, a->mean2, a->rstd2, a->res2, w->ln2_w, w->ln2_b, n, half + RK_HALF_X);
+    rk_residual_forward(net, batch, &second);
     return RK_OK;
 }
 

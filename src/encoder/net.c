@@ -44,6 +44,8 @@ static void lay_out(rk_net *net, walk *w, size_t t, size_t r, size_t pairs)
     const rk_bert_config *c = net->config;
     const size_t h = c->hidden, i = c->inner, wide = i > 3 * h ? i : 3 * h;
     const size_t pieces = rk_chunks(t) > r ? rk_chunks(t) : r, logits = r * c->labels.count;
+    const size_t widest = wide > c->labels.count ? wide : c->labels.count;
+    const size_t partial = widest > 2 * h ? widest : 2 * h;
 
     /* With products in bf16 the backward reads the bf16 copies of their inputs; the floats are done
      * with when the layer is, and all layers share them. FP16's backward looks for clamped ones,
@@ -104,7 +106,7 @@ static void lay_out(rk_net *net, walk *w, size_t t, size_t r, size_t pairs)
     net->dqkv = floats(w, t * 3 * h);
     net->d16 =
         net->compute == RK_DT_BF16 ? take(w, logits > t * wide ? logits : t * wide, 2) : NULL;
-    net->partial = floats(w, pieces * 2 * h);
+    net->partial = floats(w, pieces * partial);
     net->chunk_sums = take(w, pieces, sizeof(double));
     net->scratch = floats(w, net->scratch_each * (size_t)omp_get_max_threads());
 }

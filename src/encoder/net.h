@@ -111,7 +111,7 @@ typedef struct rk_net {
     float *dy, *dx, *dsum; /* [T, H] gradients on the way back; dsum: the residual's part */
     float *dwide, *dqkv;   /* [T, I], [T, 3H] */
     uint16_t *d16;         /* [T, max(3H, I)] or [R, L] bf16 copy of a gradient */
-    float *partial;        /* per chunk sums of LayerNorm's gradients */
+    float *partial;        /* per chunk sums of the gradients of vectors */
     double *chunk_sums;    /* of the gradients of scales */
     float *scratch;        /* attention, one part a thread */
     size_t scratch_each;
@@ -170,6 +170,13 @@ static inline rk_qat rk_net_acts_as(const rk_net *net)
     return net->asleep ? RK_QAT_NONE : net->qat;
 }
 
+static inline void rk_join_counts(rk_half_counts *all, rk_half_counts k)
+{
+    all->clamped += k.clamped;
+    all->subnormal += k.subnormal;
+    all->largest = k.largest > all->largest ? k.largest : all->largest;
+}
+
 static inline void rk_see_peak(rk_net *net, size_t place, float largest)
 {
     if (net->peak && largest > net->peak[place]) net->peak[place] = largest;
@@ -219,17 +226,51 @@ void rk_input_back(rk_net *net, float *dx, const rk_input *in, const float *x, s
                    size_t rows, size_t cols);
 /* FP16: rounds x in place; nothing otherwise. */
 void rk_round(rk_net *net, float *x, size_t rows, size_t cols, size_t place);
+/* n values by one thread; what was met is added to counts. */
+void rk_round_piece(const rk_net *net, float *x, size_t n, rk_half_counts *counts);
 /* FP16: dx = 0 where y was clamped; nothing otherwise. */
 void rk_round_back(const rk_net *net, float *dx, const float *y, size_t rows, size_t cols);
+void rk_round_back_piece(const rk_net *net, float *dx, const float *y, size_t n);
 
 /* op_norm.c */
 void rk_norm(rk_net *net, float *y, float *mean, float *rstd, const float *x, const float *w,
              const float *b, size_t rows, size_t place);
 void rk_norm_back(rk_net *net, float *dx, float *dw, float *db, const float *dy, const float *x,
                   const float *mean, const float *rstd, const float *w, size_t rows);
+/* dw, db += the sums of LayerNorm's gradients in net->partial, in the order of the chunks, whatever
+ * thread made them. */
+void rk_add_partial(const rk_net *net, float *dw, float *db, size_t chunks);
+
+/* op_residual.c */
+/* What ends the attention and the feed-forward part of a layer, all [rows, H]:
+ * y = LayerNorm(sum), sum = dropout(sum) + x. */
+typedef struct rk_residual {
+    float *sum, *y;
+    const float *x;
+    float *mean, *rstd;  /* [rows] */
+    const float *w, *b;  /* [H] of LayerNorm */
+    uint8_t *keep;       /* the mask, or with `firsts` room for it as rk_drop_first has it */
+    bool firsts;         /* rows are first tokens */
+    size_t rows;
+    size_t drop_place, sum_place, y_place; /* of dropout; of FP16's rounding */
+} rk_residual;
+
+/* Those of layer l. */
+rk_residual rk_residual_attention(const rk_net *net, size_t l);
+rk_residual rk_residual_feed(const rk_net *net, size_t l);
+void rk_residual_forward(rk_net *net, const rk_batch *batch, const rk_residual *e);
+/* The gradient dy at y: that at sum and at x in dsum, that before dropout in dbefore (neither is
+ * dy); dw, db are added to. */
+void rk_residual_back(rk_net *net, const rk_batch *batch, float *dbefore, float *dsum, float *dw,
+                        float *db, const float *dy, const rk_residual *e);
+
+/* op_norm.c, dropout */
 /* x = dropout(x) with a fresh mask for (stream, place); no mask is made when p is 0. */
 void rk_drop(rk_net *net, const rk_batch *batch, float *x, uint8_t *keep, float p, size_t place,
              size_t rows, size_t cols);
+/* The same for rows of one chunk of them, by one thread. */
+void rk_drop_chunk(const rk_net *net, const rk_batch *batch, float *x, uint8_t *keep, float p,
+                   size_t place, size_t chunk, size_t rows, size_t cols);
 /* The same for the first token of each row, x [R, cols]: with the masks that those tokens have
  * among all; keep [R, cols] and room for 7 more. */
 void rk_drop_first(rk_net *net, const rk_batch *batch, float *x, uint8_t *keep, float p,

@@ -20,14 +20,6 @@ static rk_codes codes_of(const rk_net *net, const float *w)
                       net->row_sum + net->first_row[i]};
 }
 
-static void to_bf16(const rk_net *net, uint16_t *y, const float *x, size_t rows, size_t cols)
-{
-#pragma omp parallel for schedule(static)
-    for (size_t c = 0; c < rk_chunks(rows); c++)
-        net->loops->to_bf16(y + c * RK_CHUNK * cols, x + c * RK_CHUNK * cols,
-                            rk_chunk_rows(c, rows) * cols);
-}
-
 /* Rows that a product computes. A product is compiled for its shape, and batches of ragged rows
  * have almost as many token counts as there are batches; rounded up, they share a few. The extra
  * rows are zero, so they add nothing to a weight's gradient. */
@@ -65,12 +57,21 @@ rk_status rk_linear(rk_net *net, float *y, const rk_input *in, const float *w, c
     return st;
 }
 
-static void column_sums(const rk_net *net, float *sums, const float *x, size_t rows, size_t cols)
+/* db += the sums of dy over the rows, and the bf16 copy of dy, in one pass over its chunks; their
+ * sums are added in their order, whatever thread made them. */
+static void take_gradient(const rk_net *net, float *db, const float *dy, size_t rows, size_t cols)
 {
-    enum { BLOCK = 64 };
+    const size_t n = rk_chunks(rows);
+
 #pragma omp parallel for schedule(static)
-    for (size_t c = 0; c < cols; c += BLOCK)
-        net->loops->column_sums(sums + c, x + c, rows, cols - c < BLOCK ? cols - c : BLOCK, cols);
+    for (size_t c = 0; c < n; c++) {
+        const size_t at = c * RK_CHUNK * cols, r = rk_chunk_rows(c, rows);
+        float *part = net->partial + c * cols;
+        memset(part, 0, cols * sizeof *part);
+        net->loops->column_sums(part, dy + at, r, cols, cols);
+        if (net->d16) net->loops->to_bf16(net->d16 + at, dy + at, r * cols);
+    }
+    for (size_t c = 0; c < n; c++) net->loops->add(db, db, net->partial + c * cols, cols);
 }
 
 rk_status rk_linear_back(rk_net *net, const rk_batch *batch, float *dx, float *dw, float *db,
@@ -83,9 +84,8 @@ rk_status rk_linear_back(rk_net *net, const rk_batch *batch, float *dx, float *d
     const void *x = half ? (const void *)in->x16 : (const void *)in->x;
     rk_status st;
 
-    column_sums(net, db, dy, rows, out);
-    clear_rows(net, dy, rows, m, out * sizeof *dy);
-    if (half) to_bf16(net, net->d16, dy, m, out);
+    take_gradient(net, db, dy, rows, out);
+    clear_rows(net, d, rows, m, out * rk_dtype_size(net->compute));
     st = rk_matmul_run(net->mm, dx, cols, false, (rk_operand){d, out, false},
                        (rk_operand){weights(net, w), cols, false}, NULL, m, cols, out, net->compute,
                        err);

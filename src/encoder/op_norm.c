@@ -1,4 +1,4 @@
-/* LayerNorm, dropout and the residual sum. */
+/* LayerNorm, dropout, first tokens and sums. */
 #include <string.h>
 
 #include "base/rng.h"
@@ -17,6 +17,15 @@ void rk_norm(rk_net *net, float *y, float *mean, float *rstd, const float *x, co
     rk_round(net, y, rows, h, place);
 }
 
+void rk_add_partial(const rk_net *net, float *dw, float *db, size_t chunks)
+{
+    const size_t h = net->config->hidden;
+    for (size_t c = 0; c < chunks; c++) {
+        net->loops->add(dw, dw, net->partial + c * 2 * h, h);
+        net->loops->add(db, db, net->partial + c * 2 * h + h, h);
+    }
+}
+
 void rk_norm_back(rk_net *net, float *dx, float *dw, float *db, const float *dy, const float *x,
                   const float *mean, const float *rstd, const float *w, size_t rows)
 {
@@ -29,11 +38,20 @@ void rk_norm_back(rk_net *net, float *dx, float *dw, float *db, const float *dy,
         net->loops->layernorm_back(dx + r * h, part, part + h, dy + r * h, x + r * h, mean + r,
                                    rstd + r, w, rk_chunk_rows(c, rows), h);
     }
-    /* in the order of the chunks, whatever thread made them */
-    for (size_t c = 0; c < n; c++) {
-        net->loops->add(dw, dw, net->partial + c * 2 * h, h);
-        net->loops->add(db, db, net->partial + c * 2 * h + h, h);
-    }
+    rk_add_partial(net, dw, db, n);
+}
+
+void rk_drop_chunk(const rk_net *net, const rk_batch *batch, float *x, uint8_t *keep, float p,
+                   size_t place, size_t chunk, size_t rows, size_t cols)
+{
+    const uint32_t threshold = rk_drop_threshold(p);
+    const uint64_t stream = batch->stream << 16 | place;
+    const size_t blocks = (RK_CHUNK * cols + 7) / 8; /* Philox blocks set aside for a chunk */
+    const size_t at = chunk * RK_CHUNK * cols, n = rows * cols;
+
+    if (!batch->train || threshold == 0) return;
+    net->loops->dropout_mask(keep + at, batch->seed, stream, chunk * blocks, n, threshold);
+    net->loops->dropout(x + at, x + at, keep + at, rk_drop_scale(p), n);
 }
 
 uint32_t rk_drop_threshold(float p)
@@ -49,17 +67,9 @@ float rk_drop_scale(float p)
 void rk_drop(rk_net *net, const rk_batch *batch, float *x, uint8_t *keep, float p, size_t place,
              size_t rows, size_t cols)
 {
-    const uint32_t threshold = rk_drop_threshold(p);
-    const uint64_t stream = batch->stream << 16 | place;
-    const size_t blocks = (RK_CHUNK * cols + 7) / 8; /* Philox blocks set aside for a chunk */
-
-    if (!batch->train || threshold == 0) return;
 #pragma omp parallel for schedule(static)
-    for (size_t c = 0; c < rk_chunks(rows); c++) {
-        const size_t at = c * RK_CHUNK * cols, n = rk_chunk_rows(c, rows) * cols;
-        net->loops->dropout_mask(keep + at, batch->seed, stream, c * blocks, n, threshold);
-        net->loops->dropout(x + at, x + at, keep + at, rk_drop_scale(p), n);
-    }
+    for (size_t c = 0; c < rk_chunks(rows); c++)
+        rk_drop_chunk(net, batch, x, keep, p, place, c, rk_chunk_rows(c, rows), cols);
 }
 
 void rk_drop_first(rk_net *net, const rk_batch *batch, float *x, uint8_t *keep, float p,

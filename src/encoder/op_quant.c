@@ -168,6 +168,15 @@ void rk_input_back(rk_net *net, float *dx, const rk_input *in, const float *x, s
                          rk_chunk_rows(c, rows) * cols);
 }
 
+void rk_round_piece(const rk_net *net, float *x, size_t n, rk_half_counts *counts)
+{
+    rk_half_counts k = {0};
+
+    if (rk_net_acts_as(net) != RK_QAT_FP16) return;
+    net->loops->round_half(x, NULL, x, n, &k);
+    rk_join_counts(counts, k);
+}
+
 void rk_round(rk_net *net, float *x, size_t rows, size_t cols, size_t place)
 {
     uint64_t clamped = 0, subnormal = 0;
@@ -177,8 +186,7 @@ void rk_round(rk_net *net, float *x, size_t rows, size_t cols, size_t place)
 #pragma omp parallel for schedule(static) reduction(+ : clamped, subnormal) reduction(max : largest)
     for (size_t c = 0; c < rk_chunks(rows); c++) {
         rk_half_counts k = {0};
-        float *p = x + c * RK_CHUNK * cols;
-        net->loops->round_half(p, NULL, p, rk_chunk_rows(c, rows) * cols, &k);
+        rk_round_piece(net, x + c * RK_CHUNK * cols, rk_chunk_rows(c, rows) * cols, &k);
         clamped += k.clamped;
         subnormal += k.subnormal;
         largest = k.largest > largest ? k.largest : largest;
@@ -188,12 +196,24 @@ void rk_round(rk_net *net, float *x, size_t rows, size_t cols, size_t place)
     rk_see_peak(net, place, largest);
 }
 
+/* A clamped value is known by its result; where nothing was clamped there is nothing to look for.
+ */
+static bool clamped(const rk_net *net)
+{
+    return rk_net_acts_as(net) == RK_QAT_FP16 && net->half.clamped > 0;
+}
+
+void rk_round_back_piece(const rk_net *net, float *dx, const float *y, size_t n)
+{
+    for (size_t i = 0; clamped(net) && i < n; i++)
+        if (fabsf(y[i]) >= 65504.0f) dx[i] = 0.0f;
+}
+
 void rk_round_back(const rk_net *net, float *dx, const float *y, size_t rows, size_t cols)
 {
-    /* a clamped value is known by its result; where nothing was clamped there is nothing to look
-     * for */
-    if (rk_net_acts_as(net) != RK_QAT_FP16 || net->half.clamped == 0) return;
+    if (!clamped(net)) return;
 #pragma omp parallel for schedule(static)
-    for (size_t i = 0; i < rows * cols; i++)
-        if (fabsf(y[i]) >= 65504.0f) dx[i] = 0.0f;
+    for (size_t c = 0; c < rk_chunks(rows); c++)
+        rk_round_back_piece(net, dx + c * RK_CHUNK * cols, y + c * RK_CHUNK * cols,
+                            rk_chunk_rows(c, rows) * cols);
 }

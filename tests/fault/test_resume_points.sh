@@ -23,6 +23,11 @@ runs=(
     "learned qat=int8 learn=1 delay=3 distill=0.5 hidden_loss=0.1"
     "mse qat=int8 observer=2 delay=0.2"
 )
+if grep -qw avx512_bf16 /proc/cpuinfo; then
+    runs+=("bf16 compute=bf16" "codes qat=int8 compute=bf16")
+else
+    echo "SKIP: products in bf16: this processor has none"
+fi
 for entry in "${runs[@]}"; do
     read -ra words <<<"$entry"
     name=${words[0]}

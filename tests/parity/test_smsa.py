@@ -1,8 +1,9 @@
 """The road on real weights and real rows: e5-small-id is trained for some steps on SmSA by the
 program, its FP32, FP16 and INT8 files pass the strict checker and load in ONNX Runtime, and on all 500
-test rows both give the same logits (FP32 1e-4, FP16 2e-2 of the largest logit) or labels (INT8
-99.5 %). `compare` lets the INT8 file pass its gate and refuses a damaged one; calibration and new label
-shares, written into the files, move the probabilities in ONNX Runtime as they do here.
+test rows both give the same logits (FP32 1e-4, FP16 2e-2 of the largest logit) or labels (INT8,
+99.5 % within what 500 rows can tell). `compare` lets the INT8 file pass its gate and refuses a damaged
+one; calibration and new label shares, written into the files, move the probabilities in ONNX Runtime
+as they do here.
 
 RK_SMSA_RUN=FOLDER takes the files of a finished `ringkas pipeline` instead of training here."""
 import json
@@ -20,6 +21,10 @@ from test_compare import damage
 from test_runtime import DATA, FULL, OFF, by_ort, check, distance, failures, run
 
 RINGKAS = os.environ["RINGKAS"]
+# Of a quantised file 99.5 % of the labels are to be equal; which rows lie near a tie changes with every model
+# that is trained here. At exactly that share more than 8 of 500 rows differ with a chance of 1 in 1,000;
+# parity.smsa_all holds 99.8 % on all 12,760 rows.
+MOST_DIFFERENT = 8
 SMSA, E5 = DATA / "smsa", DATA / "e5-small-id"
 STEPS = "160"
 
@@ -56,10 +61,10 @@ def compare(folder):
             failures.append(f"{name} ran {ran}, not {precision}")
         for level in (OFF, FULL):
             theirs = by_ort(path, rows, level)
-            same = float((theirs.argmax(1) == ours.argmax(1)).mean())
-            what = f"{name}, ONNX Runtime {level.name}: labels equal {same:.4f}, logits"
+            different = int((theirs.argmax(1) != ours.argmax(1)).sum())
+            what = f"{name}, ONNX Runtime {level.name}: {different} labels differ, logits"
             check(what, distance(theirs, ours), limit if limit else 1.0)
-            if same < (1.0 if precision == "fp32" else 0.995):
+            if different > (0 if precision == "fp32" else MOST_DIFFERENT):
                 failures.append(what)
     check("FP16 bytes as a share of FP32's", size["model_fp16"] / size["model"], 0.51)
     check("INT8 bytes as a share of FP32's", size["model_int8"] / size["model"], 0.27)

@@ -154,17 +154,14 @@ void RK_K(adamw_idle)(float *p, float *m, float *v, size_t n, const rk_adamw_ste
     rk_restore_denormals(mode);
 }
 
-/* activations and weights are finite here: a NaN would have stopped the run */
-static inline uint16_t bf16_of(float x)
-{
-    const uint32_t u = (uint32_t)rk_float_bits(x);
-    return (uint16_t)((u + 0x7fffu + (u >> 16 & 1u)) >> 16);
-}
-
 void RK_K(to_bf16)(uint16_t *y, const float *x, size_t n)
 {
+    /* activations and weights are finite here: a NaN would have stopped the run */
 #pragma omp simd
-    for (size_t i = 0; i < n; i++) y[i] = bf16_of(x[i]);
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t u = (uint32_t)rk_float_bits(x[i]);
+        y[i] = (uint16_t)((u + 0x7fffu + (u >> 16 & 1u)) >> 16);
+    }
 }
 
 void RK_K(min_max)(float *min, float *max, const float *x, size_t n)
@@ -207,40 +204,6 @@ void RK_K(fake_u8)(float *y, uint8_t *inside, const float *x, size_t n, float sc
         const float v = x[i] / scale, a = lo > v ? lo : v, c = hi < a ? hi : a;
         y[i] = rk_round(c) * scale;
     }
-}
-
-int RK_K(codes_u8)(uint8_t *codes, uint8_t *inside, uint16_t *y16, const float *x, size_t n,
-                   float scale, int zero)
-{
-    const float z = (float)zero, lo = -z, hi = 255.0f - z;
-    int nan = 0;
-#pragma omp simd reduction(| : nan)
-    for (size_t i = 0; i < n; i++) {
-        const float v = x[i] / scale, a = v > lo ? v : lo, r = rk_round(a < hi ? a : hi);
-        inside[i] = v >= lo - 0.5f && v <= hi + 0.5f;
-        codes[i] = (uint8_t)(int32_t)(r + z);
-        y16[i] = bf16_of(r * scale);
-        nan |= v != v;
-    }
-    return nan;
-}
-
-int RK_K(codes_s8)(int8_t *codes, uint16_t *y16, int32_t *sum, const float *x, size_t n,
-                   float scale)
-{
-    int nan = 0;
-    int32_t s = 0;
-#pragma omp simd reduction(| : nan) reduction(+ : s)
-    for (size_t i = 0; i < n; i++) {
-        const float v = x[i] / scale, a = v > -127.0f ? v : -127.0f;
-        const float r = rk_round(a < 127.0f ? a : 127.0f);
-        codes[i] = (int8_t)(int32_t)r;
-        y16[i] = bf16_of(r * scale);
-        s += (int32_t)r;
-        nan |= v != v;
-    }
-    *sum = s;
-    return nan;
 }
 
 double RK_K(scale_gradient)(const float *dx, const float *x, size_t n, float scale, int zero)
