@@ -53,7 +53,8 @@ function(rk_compute_levels)
     set(dir ${PROJECT_SOURCE_DIR}/src/compute)
     file(GLOB simd CONFIGURE_DEPENDS ${dir}/simd/*.c)
     # Inference gives the same bits at every level: there a*b+c is fused where the source says so.
-    file(GLOB exact CONFIGURE_DEPENDS ${dir}/simd/infer_*.c ${dir}/ref/*.c)
+    file(GLOB exact CONFIGURE_DEPENDS ${dir}/simd/infer_*.c ${dir}/ref/*.c
+        ${dir}/simd/train_codes.c)
     set_source_files_properties(${exact} PROPERTIES COMPILE_OPTIONS -ffp-contract=off)
     # Its loops over a panel are a good part of the time that a model takes to open.
     set_source_files_properties(${dir}/packed.c PROPERTIES

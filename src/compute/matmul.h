@@ -46,9 +46,9 @@ typedef struct rk_codes {
 /* Whether rk_matmul_codes can run here. */
 bool rk_matmul_has_codes(const rk_matmul *mm);
 
-/* c [m, n] (row stride ldc) = x [m, k] x w^T plus bias [n] unless NULL; x of form U8. The integer
- * product is exact, and the bits are those of the runtime's: fma(sum of (code - zero) code,
- * scale scale, bias). RK_E_MEMORY. */
+/* c [m, n] (row stride ldc) = x [m, k] x w^T plus bias [n] unless NULL; x of form U8, k at most
+ * RK_PACKED_K_MAX. The integer product is exact, and the bits are those of the runtime's:
+ * fma(sum of (code - zero) code, scale scale, bias). RK_E_MEMORY. */
 rk_status rk_matmul_codes(rk_matmul *mm, float *c, size_t ldc, const rk_matrix *x,
                           const rk_codes *w, const float *bias, size_t m, size_t n, size_t k,
                           rk_error *err);

@@ -34,7 +34,8 @@ typedef struct rk_packed_kernel {
     size_t k_side;             /* values of k side by side; divides ks */
     rk_form input;
     rk_dtype weights;          /* as packed: F32, F16, BF16, I8 */
-    /* Rows [row0, row1) times panels [panel0, panel1), epilogue included. */
+    /* Rows [row0, row1) times panels [panel0, panel1), epilogue included. Of a row of x exactly
+     * `depth` elements are read. */
     void (*span)(const rk_product *p, size_t row0, size_t row1, size_t panel0, size_t panel1);
 } rk_packed_kernel;
 

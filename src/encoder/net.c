@@ -161,6 +161,13 @@ rk_status rk_net_reserve(rk_net *net, const rk_batch *batch, rk_error *err)
     return reserve(net, longest, err);
 }
 
+static bool codes_fit(const rk_net *net)
+{
+    const rk_bert_config *c = net->config;
+    const size_t most = c->hidden > c->inner ? c->hidden : c->inner;
+    return rk_matmul_has_codes(net->mm) && most <= RK_PACKED_K_MAX;
+}
+
 static rk_status new_codes(rk_net *net, rk_error *err)
 {
     const rk_params *p = net->params;
@@ -204,7 +211,7 @@ rk_status rk_net_new(rk_net **out, const rk_bert_config *c, const rk_params *par
     if (!net->acts || (qat == RK_QAT_FP16 && !net->peak) || (qat == RK_QAT_INT8 && !net->histogram))
         st = rk_fail(err, RK_E_MEMORY, "out of memory for the network");
     if (!st) st = rk_matmul_new(&net->mm, err);
-    if (!st && qat == RK_QAT_INT8 && compute == RK_DT_BF16 && rk_matmul_has_codes(net->mm))
+    if (!st && qat == RK_QAT_INT8 && compute == RK_DT_BF16 && codes_fit(net))
         st = new_codes(net, err);
     if (!st && qat != RK_QAT_NONE) {
         st = rk_params_new_raw(&net->work, c, err);

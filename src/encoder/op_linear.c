@@ -46,12 +46,12 @@ rk_status rk_linear(rk_net *net, float *y, const rk_input *in, const float *w, c
     const rk_operand b = {weights(net, w), cols, true};
     rk_status st;
 
+    clear_rows(net, a.data, rows, m, cols * rk_dtype_size(net->compute)); /* for the backward too */
     if (in->coded) {
         const rk_matrix x = {in->codes, cols, RK_FORM_U8, in->q.scale, (uint8_t)in->q.zero};
         const rk_codes codes = codes_of(net, w);
         return rk_matmul_codes(net->mm, y, out, &x, &codes, bias, rows, out, cols, err);
     }
-    clear_rows(net, a.data, rows, m, cols * rk_dtype_size(net->compute));
     st = rk_matmul_run(net->mm, y, out, false, a, b, bias, m, out, cols, net->compute, err);
     if (!st) rk_round(net, y, rows, out, place);
     return st;

@@ -23,7 +23,11 @@ check "the state that is kept" [ -e far/checkpoint-1/state.json ]
 
 # codes have no NaN, which must be seen all the same
 run 1 train --model start "${common[@]}" --out far --lr 1e10 --max-steps 3 --qat int8 --compute bf16
-one_line 'step [0-9]*: loss .*training diverged' train --lr 1e10 --qat int8 --compute bf16
+if grep -q 'no bf16 product for this processor' "$err"; then
+    echo "SKIP: products in bf16: this processor has none"
+else
+    one_line 'step [0-9]*: loss .*training diverged' train --lr 1e10 --qat int8 --compute bf16
+fi
 
 # ranges alone, without training: there is no loss of training to tell
 for qat in fp16 int8; do

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/rng.h"
+#include "compute/cpu.h"
 #include "train/batch.h"
 #include "train/loss.h"
 #include "train/optimizer.h"
@@ -260,6 +261,52 @@ static void test_nan_weight(void **state)
         }
 }
 
+/* At every level, what lies behind a batch's tokens in the net's buffers reaches no gradient. */
+static void test_rows_behind(void **state)
+{
+    static const char *const levels[] = {"ref", "avx2", "avx512", "vnni", "amx"};
+    static const rk_dtype types[] = {RK_DT_F32, RK_DT_BF16};
+    const rk_bert_config c = small();
+    const int32_t ids[] = {1, 2, 3};
+    const size_t starts[] = {0, 3};
+    const float dlogits[3] = {1.0f, -1.0f, 0.5f};
+    const rk_batch batch = {.ids = ids, .starts = starts, .rows = 1};
+    (void)state;
+
+    for (size_t i = 0; i < 10; i++) {
+        rk_params *p, *grad;
+        rk_ranges *ranges;
+        rk_net *net;
+        rk_error err;
+        if (rk_cpu_limit(levels[i / 2], NULL)) continue;
+        assert_int_equal(rk_params_new(&p, &c, &err), RK_OK);
+        assert_int_equal(rk_params_new(&grad, &c, &err), RK_OK);
+        rk_params_init(p, &c, 3);
+        assert_int_equal(rk_ranges_new(&ranges, &c, p, RK_QAT_INT8, &err), RK_OK);
+        for (size_t s = 0; s < ranges->sites; s++)
+            ranges->site[s].q = rk_qparams_u8(-3.0f, 3.0f);
+        assert_int_equal(rk_net_new(&net, &c, p, types[i % 2], RK_QAT_INT8, ranges, &err), RK_OK);
+        net->whole = true;
+        assert_int_equal(rk_net_reserve(net, &batch, &err), RK_OK);
+        for (size_t l = 0; l < c.layers; l++)
+            for (size_t k = 3 * c.hidden; k < 32 * c.hidden; k++) {
+                if (net->acts[l].in_inter.x16) net->acts[l].in_inter.x16[k] = 0xffff;
+                else net->acts[l].in_inter.x[k] = NAN;
+            }
+        if (rk_net_forward(net, &batch, &err) == RK_OK) {
+            assert_int_equal(rk_net_backward(net, &batch, dlogits, grad, &err), RK_OK);
+            for (size_t k = 0; k < grad->count; k++) assert_true(isfinite(grad->block[k]));
+        } else {
+            assert_int_equal(err.code, RK_E_UNSUPPORTED);
+        }
+        rk_net_free(net);
+        rk_ranges_free(ranges);
+        rk_params_free(p);
+        rk_params_free(grad);
+    }
+    assert_int_equal(rk_cpu_limit(NULL, NULL), RK_OK);
+}
+
 static void test_gather(void **state)
 {
     int32_t ids[] = {1, 2, 3, 4, 5, 6}, labels[] = {0, 1, 2};
@@ -285,7 +332,7 @@ int main(void)
         cmocka_unit_test(test_loss),      cmocka_unit_test(test_schedule),
         cmocka_unit_test(test_adamw),     cmocka_unit_test(test_late_rows),
         cmocka_unit_test(test_layout),    cmocka_unit_test(test_gather),
-        cmocka_unit_test(test_nan_weight),
+        cmocka_unit_test(test_nan_weight), cmocka_unit_test(test_rows_behind),
         cmocka_unit_test(test_teacher),   cmocka_unit_test(test_other_schedules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
