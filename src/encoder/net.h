@@ -262,7 +262,7 @@ void rk_residual_forward(rk_net *net, const rk_batch *batch, const rk_residual *
 /* The gradient dy at y: that at sum and at x in dsum, that before dropout in dbefore (neither is
  * dy); dw, db are added to. */
 void rk_residual_back(rk_net *net, const rk_batch *batch, float *dbefore, float *dsum, float *dw,
-                        float *db, const float *dy, const rk_residual *e);
+                      float *db, const float *dy, const rk_residual *e);
 
 /* op_norm.c, dropout */
 /* x = dropout(x) with a fresh mask for (stream, place); no mask is made when p is 0. */

@@ -20,7 +20,7 @@ static rk_codes codes_of(const rk_net *net, const float *w)
                       net->row_sum + net->first_row[i]};
 }
 
-/* Rows that a product computes. A product is compiled for its shape, and batches of ragged rows
+/* Rows that a product computes. Where it is compiled for its shape, batches of ragged rows would
  * have almost as many token counts as there are batches; rounded up, they share a few. The extra
  * rows are zero, so they add nothing to a weight's gradient. */
 static size_t product_rows(const rk_net *net, size_t rows)

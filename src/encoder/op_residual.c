@@ -86,7 +86,7 @@ void rk_residual_forward(rk_net *net, const rk_batch *batch, const rk_residual *
 }
 
 void rk_residual_back(rk_net *net, const rk_batch *batch, float *dbefore, float *dsum, float *dw,
-                        float *db, const float *dy, const rk_residual *e)
+                      float *db, const float *dy, const rk_residual *e)
 {
     const size_t h = net->config->hidden, n = rk_chunks(e->rows);
     const bool drops = batch->train && rk_drop_threshold(net->dropout_hidden) > 0;

@@ -1,7 +1,7 @@
 """The road on real weights and real rows: e5-small-id is trained for some steps on SmSA by the
 program, its FP32, FP16 and INT8 files pass the strict checker and load in ONNX Runtime, and on all 500
 test rows both give the same logits (FP32 1e-4, FP16 2e-2 of the largest logit) or labels (INT8,
-99.5 % within what 500 rows can tell). `compare` lets the INT8 file pass its gate and refuses a damaged
+see MOST_DIFFERENT). `compare` lets the INT8 file pass its gate and refuses a damaged
 one; calibration and new label shares, written into the files, move the probabilities in ONNX Runtime
 as they do here.
 
@@ -21,9 +21,9 @@ from test_compare import damage
 from test_runtime import DATA, FULL, OFF, by_ort, check, distance, failures, run
 
 RINGKAS = os.environ["RINGKAS"]
-# Of a quantised file 99.5 % of the labels are to be equal; which rows lie near a tie changes with every model
-# that is trained here. At exactly that share more than 8 of 500 rows differ with a chance of 1 in 1,000;
-# parity.smsa_all holds 99.8 % on all 12,760 rows.
+# Of 500 labels of the INT8 file. The wish is 99.5 %; a model that is only calibrated after 160 steps does not
+# hold it on more rows (99.15 % of 1,760), as codes near a tie flip: more than 8 of 500 would differ with a chance
+# of 1 in 1,000 at 99.5 %. For a model of QAT parity.smsa_all holds 99.8 % on all 12,760 rows.
 MOST_DIFFERENT = 8
 SMSA, E5 = DATA / "smsa", DATA / "e5-small-id"
 STEPS = "160"
@@ -64,7 +64,7 @@ def compare(folder):
             different = int((theirs.argmax(1) != ours.argmax(1)).sum())
             what = f"{name}, ONNX Runtime {level.name}: {different} labels differ, logits"
             check(what, distance(theirs, ours), limit if limit else 1.0)
-            if different > (0 if precision == "fp32" else MOST_DIFFERENT):
+            if different > {"fp32": 0, "fp16": 2, "int8": MOST_DIFFERENT}[precision]:
                 failures.append(what)
     check("FP16 bytes as a share of FP32's", size["model_fp16"] / size["model"], 0.51)
     check("INT8 bytes as a share of FP32's", size["model_int8"] / size["model"], 0.27)
