@@ -22,8 +22,8 @@ from test_runtime import DATA, FULL, OFF, by_ort, check, distance, failures, run
 
 RINGKAS = os.environ["RINGKAS"]
 # Of 500 labels of the INT8 file. The wish is 99.5 %; a model that is only calibrated after 160 steps does
-# not hold it on more rows (99.15 % of 1,760), as codes near a tie flip. At 99.5 % more than 8 of 500 differ with
-# a chance of 1 in 1,000. For a model of QAT parity.smsa_all holds 99.8 % on all 12,760 rows.
+# not hold it on more rows (99.15 % of 1,760), as codes near a tie flip. At 99.5 % more than 8 of 500 differ
+# with a chance of 1 in 1,000. For a model of QAT parity.smsa_all holds 99.8 % on all 12,760 rows.
 MOST_DIFFERENT = 8
 SMSA, E5 = DATA / "smsa", DATA / "e5-small-id"
 STEPS = "160"
